@@ -1,0 +1,321 @@
+"""What a dealer may set: `params/<dealer>.yaml` as a frozen model, every error at once.
+
+`load` never returns half-checked params. The JSON schema (`schema`) gives editors completion and
+hover texts from the same declarations.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from dealerkit import tables
+from dealerkit.errors import UserError, UserErrors
+
+DEALER_NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9_\-\u4e00-\u9fff]{0,63}")
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+TableName = Literal[tuple(tables.TABLES)]  # type: ignore[valid-type]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class FileParams(_Part):
+    """One file, sheet or database query, and what it feeds."""
+
+    file: str | None = None
+    """File name or pattern inside the raw folder (`*.csv`, `客户*.xlsx`)."""
+    url: str | None = None
+    """Database URL instead of a file; user and password come from DEALERKIT_DB_USER and DEALERKIT_DB_PASSWORD."""
+    query: str | None = None
+    """SQL to read with `url`; else the table named like the first of `tables`."""
+    sheet: str | None = None
+    """Sheet of a workbook; without it every sheet is looked at."""
+    tables: tuple[TableName, ...] | None = None
+    """Canonical tables that this file feeds; without it found by its headers."""
+    source: str = "dms"
+    """Name of the system the file comes from; its ids live in a space of their own."""
+    ids_from: str | None = None
+    """Source in whose space the ids of this file live (its customer numbers are those of the DMS, say)."""
+    encoding: Literal["utf-8", "gb18030", "gbk", "utf-16"] | None = None
+    """Encoding of a text file; without it found."""
+    delimiter: Literal[",", ";", "\t", "|"] | None = None
+    """Delimiter of a text file; without it found."""
+    header_row: Annotated[int, Field(ge=1)] | None = None
+    """Line of the header, counted from 1; without it found under any title lines."""
+    columns: dict[str, str] = {}
+    """Canonical column (or table.column) → header in this file."""
+    values: dict[str, dict[str, str]] = {}
+    """Canonical column → {value in this file: code}."""
+    date_order: Literal["ymd", "dmy", "mdy"] | None = None
+    """Order of day, month and year where the year does not come first; without it found from the values."""
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        if (self.file is None) == (self.url is None):
+            raise ValueError("give either file or url, not both and not neither")
+        if self.url and re.match(r"[a-z+0-9]+://[^/]*:[^/]*@", self.url):
+            raise ValueError("the url holds a password; leave it out and set DEALERKIT_DB_USER and DEALERKIT_DB_PASSWORD")
+        known = {c for t in tables.TABLES.values() for c in t.names} | {f"{t.name}.{c}" for t in tables.TABLES.values() for c in t.names}
+        for where in ("columns", "values"):
+            for name in getattr(self, where):
+                if name not in known:
+                    raise ValueError(f"{where}: no canonical column {name!r}{nearest(name, known)}")
+        return self
+
+
+class GateParams(_Part):
+    """What stops a run because the data cannot carry a report."""
+
+    min_rows: Annotated[int, Field(ge=0)] = 50
+    """A required table with fewer clean rows stops the run."""
+    max_quarantined_share: Share = 0.3
+    """A required table with a larger share in quarantine stops the run."""
+
+
+class CheckParams(_Part):
+    """Tolerances of the checks."""
+
+    total_tolerance_yuan: Annotated[float, Field(ge=0)] = 1.0
+    """How far total may be from labour + parts − discount."""
+    odometer_tolerance_km: Annotated[float, Field(ge=0)] = 50
+    """How far an odometer may go down between visits before it counts as rolled back."""
+    max_customers_per_phone: Annotated[int, Field(ge=2)] = 5
+    """A phone on more customers than this is not anybody's own."""
+    completeness_share: Share = 0.9
+    """A column that a good export fills is reported when a smaller share is filled."""
+    earliest_date: date = date(1980, 1, 1)
+    """Dates before it are impossible."""
+
+
+class ValueParams(_Part):
+    """How the value of a customer is expected."""
+
+    horizon_months: Annotated[int, Field(ge=1, le=120)] = 36
+    """Months ahead over which expected value is added up."""
+    annual_discount_rate: Annotated[float, Field(ge=0, lt=1)] = 0.08
+    """Yearly rate by which later yuan count less."""
+    tier_shares: tuple[Share, Share, Share] = (0.2, 0.5, 0.3)
+    """Shares of owners in the tiers high, middle and low; they add up to 1."""
+
+    @field_validator("tier_shares")
+    @classmethod
+    def _adds_up(cls, shares):
+        if abs(sum(shares) - 1) > 1e-9:
+            raise ValueError("the three shares must add up to 1")
+        return shares
+
+
+class WindowParams(_Part):
+    """Windows in months."""
+
+    active_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """A customer seen within so many months is active."""
+    lost_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """A car not seen for so many months counts as lost."""
+    panel_months: tuple[Annotated[int, Field(ge=1, le=120)], ...] = (6, 12, 18, 24)
+    """Earlier origins, in months before `as_of`, at which the panel of factors is made."""
+
+
+class EngineParams(_Part):
+    """Where the arithmetic runs."""
+
+    kind: Literal["duckdb"] = "duckdb"
+    """Engine of checks and factors."""
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Threads of the engine; results do not depend on it. Without it: all cores."""
+    memory_gb: Positive | None = None
+    """Memory above which the engine spills to disk; without it: the engine's own default."""
+
+
+class TargetParams(_Part):
+    """Targets, shown beside the actual values."""
+
+    active_customers: Annotated[int, Field(ge=0)] | None = None
+    """Active customers aimed at."""
+    health_score: Annotated[float, Field(ge=0, le=100)] | None = None
+    """Data health aimed at, 0–100."""
+    service_yuan_12m: Annotated[float, Field(ge=0)] | None = None
+    """Workshop revenue of 12 months aimed at."""
+
+
+def _text_or_pair(value: Any) -> Any:
+    return {"en": value, "zh": value} if isinstance(value, str) else value
+
+
+class Names(_Part):
+    """A name in both languages."""
+
+    en: str
+    """English."""
+    zh: str
+    """Chinese."""
+
+
+class Params(_Part):
+    """Everything a dealer may set."""
+
+    dealer: str
+    """Folder name of the dealer: letters, digits, Chinese characters, - and _."""
+    display_name: Annotated[Names, BeforeValidator(_text_or_pair)]
+    """Name shown in the report: one text, or {en: …, zh: …}."""
+    invented: bool = False
+    """The dealer is made up; every page says so."""
+    language: Literal["en", "zh"] = "en"
+    """Language of the report; REPORT_LANG= overrides it."""
+    logo: str | None = None
+    """PNG or SVG file in the raw folder, under 100 KB, shown in the head of each page."""
+    delivered_on: date | None = None
+    """Day of the export; the report is computed as of it. Without it, the last well-filled day of the visits."""
+    files: tuple[FileParams, ...] = ()
+    """Files and what they feed; empty: every file in the raw folder, tables found by their headers."""
+    sources: tuple[str, ...] = ("dms",)
+    """Sources in the order of trust."""
+    gate: Annotated[GateParams | Literal["off"], BeforeValidator(lambda v: "off" if v is False else v)] = GateParams()
+    """What stops a run; `off` makes the pages with every gap stated."""
+    checks: CheckParams = CheckParams()
+    """Tolerances of the checks."""
+    value: ValueParams = ValueParams()
+    """How the value of a customer is expected."""
+    windows: WindowParams = WindowParams()
+    """Windows in months."""
+    value_per_reachable_customer_yuan: Annotated[float, Field(ge=0)] = 0
+    """Yuan a year that a reachable customer is worth; first estimate of what a data fault costs. 0: not estimated."""
+    targets: TargetParams = TargetParams()
+    """Targets, shown beside the actual values."""
+    engine: EngineParams = EngineParams()
+    """Where the arithmetic runs."""
+    cell_timeout_seconds: Annotated[int, Field(ge=1)] = 3600
+    """A notebook cell that runs longer is stopped."""
+    id_key: str = "dealerkit"
+    """Key of the hash that makes person ids; change it to make ids that cannot be compared with another dealer's."""
+
+    @field_validator("dealer")
+    @classmethod
+    def _is_name(cls, name):
+        if not DEALER_NAME.fullmatch(name):
+            raise ValueError("a dealer's name is 1 to 64 letters, digits, Chinese characters, - or _, and starts with none of the last two")
+        return name
+
+    def overridden(self, overrides: dict[str, Any]) -> Params:
+        """Params with some keys replaced (`{"windows.lost_months": 18}`), checked like a file."""
+        data = self.model_dump(mode="json")
+        for key, value in overrides.items():
+            *path, last = key.split(".")
+            part = data
+            for step in path:
+                part = part.get(step) if isinstance(part, dict) else None
+            if not isinstance(part, dict) or last not in part:
+                raise UserError(f"override {key!r} is no key of the params", f"the top-level keys are {', '.join(data)}")
+            part[last] = value
+        return _validated(data, f"overrides for {self.dealer}")
+
+
+def nearest(name: str, known) -> str:
+    """``; nearest: …`` for a misspelt name, or nothing."""
+    close = difflib.get_close_matches(str(name), sorted(known), n=1, cutoff=0.6)
+    return f"; nearest: {close[0]!r}" if close else ""
+
+
+def check_dealer_name(dealer: str) -> str:
+    """The name itself, when it can be a folder; else `UserError`."""
+    if not DEALER_NAME.fullmatch(dealer or ""):
+        raise UserError(f"DEALER={dealer!r} is not a dealer's name",
+                        "use 1 to 64 letters, digits, Chinese characters, - or _, as in DEALER=demo")
+    return dealer
+
+
+def load(path: Path) -> Params:
+    """Params of the file.
+
+    Raises `UserErrors` with every problem: key, value, what is allowed.
+    """
+    path = Path(path)
+    check_dealer_name(path.stem)
+    if not path.is_file():
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise UserError(f"no dealer {path.stem!r}: {path.parent.name}/{path.name} is missing{nearest(path.stem, known)}",
+                        f"known dealers: {', '.join(known) or 'none'}; copy params/demo.yaml to start one")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"params/{path.name} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise UserError(f"params/{path.name}{where}: not valid YAML: {getattr(error, 'problem', error)}",
+                        "mind indentation and colons; quote texts with special characters") from None
+    if not isinstance(data, dict):
+        raise UserError(f"params/{path.name} holds no keys", "copy params/demo.yaml to start one")
+    data.setdefault("dealer", path.stem)
+    params = _validated(data, f"params/{path.name}")
+    if params.dealer != path.stem:
+        raise UserError(f"params/{path.name}: dealer is {params.dealer!r}, the file is named {path.stem!r}",
+                        "make both the same, or leave the key out")
+    return params
+
+
+def _validated(data: dict, where: str) -> Params:
+    try:
+        return Params.model_validate(data)
+    except ValidationError as error:
+        problems = [_explain(e) for e in error.errors(include_url=False)]
+        raise UserErrors(f"{where}: {len(problems)} problem{'s' if len(problems) > 1 else ''}", problems,
+                         "params/demo.yaml documents every key") from None
+
+
+def _explain(error: dict) -> str:
+    """One line of key, value and what is allowed for one of pydantic's errors."""
+    loc = [str(step) for step in error["loc"] if not (isinstance(step, str) and re.match(r"(literal|Gate|function)", step))]
+    key = ".".join(loc) or "the file"
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key{nearest(loc[-1], _keys_beside(loc[:-1]))}; allowed: {', '.join(sorted(_keys_beside(loc[:-1])))}"
+    if error["type"] == "missing":
+        return f"{key}: missing; it is required"
+    return f"{key} = {_short(error['input'])}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _keys_beside(path: list[str]) -> set[str]:
+    """Keys allowed at a path of the params."""
+    defs, node = schema()["$defs"], schema()
+    for step in path:
+        if step.isdigit():
+            node = node.get("items", node)
+        else:
+            node = node.get("properties", {}).get(step, {})
+        options = [node, *node.get("anyOf", []), *node.get("allOf", [])]
+        node = next((defs[o["$ref"].rsplit("/", 1)[-1]] for o in options if "$ref" in o), node)
+        if "items" in node and "$ref" in node["items"]:
+            node = {"items": defs[node["items"]["$ref"].rsplit("/", 1)[-1]]}
+    return set(node.get("properties", {}))
+
+
+def schema() -> dict:
+    """JSON schema of a params file."""
+    document = Params.model_json_schema()
+    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    document["title"] = "dealerkit params"
+    document["required"] = [key for key in document["required"] if key != "dealer"]
+    return document
+
+
+def environment_language(params: Params) -> str:
+    """Report language: REPORT_LANG if set, else the params'."""
+    language = os.environ.get("REPORT_LANG") or params.language
+    if language not in ("en", "zh"):
+        raise UserError(f"REPORT_LANG={language!r} is not a report language", "use en or zh")
+    return language
