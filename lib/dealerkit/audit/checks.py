@@ -1,0 +1,280 @@
+"""The checks: each a row with an expression that is true where a row of the table fails it.
+
+Checks of single columns follow from the declarations in `tables`; checks of business sense are listed
+here. Expressions see the standardised columns, the delivered texts (``raw_…``) and what `context` adds
+(``x_…``: the look-ups and windows a table needs). Null means that the check does not apply to the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from dealerkit import tables
+from dealerkit.audit.standard import RAW
+from dealerkit.engine import jaro_winkler_similarity
+from dealerkit.messages import N_
+from dealerkit.params import CheckParams
+from dealerkit.tables import Column, Table
+
+#: Dimensions in the order in which they are shown.
+DIMENSIONS = ("completeness", "legality", "range", "consistency", "duplication", "reference", "timeliness", "authenticity")
+DIMENSION_LABELS = {
+    "completeness": N_("Completeness"), "legality": N_("Format legality"), "range": N_("Value range"),
+    "consistency": N_("Consistency"), "duplication": N_("Duplication"), "reference": N_("References"),
+    "timeliness": N_("Timeliness"), "authenticity": N_("Authenticity"),
+}
+
+#: What becomes of a failing row or value.
+ACTIONS = {
+    "quarantined": N_("row quarantined"), "merged": N_("row merged"), "removed": N_("value set to unknown"),
+    "flagged": N_("kept and flagged"),
+}
+
+MOBILE = r"^1[3-9]\d{9}$"
+VIN = r"^[A-HJ-NPR-Z0-9]{17}$"
+PLATE = (r"^[京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新][A-HJ-NP-Z]"
+         r"(?:[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9学警港澳挂使领]|[A-K][A-HJ-NP-Z0-9]\d{4}|\d{5}[DF])$")
+RESIDENT_ID = r"^[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dX]$"
+USCC = r"^[0-9A-HJ-NPQRTUWXY]{2}\d{6}[0-9A-HJ-NPQRTUWXY]{10}$"
+EMAIL = r"^[^@\s]+@[^@\s]+\.[a-z]{2,}$"
+
+#: Date columns that may well lie after the day of the export.
+_MAY_LIE_AHEAD = {"warranty_ends_on", "finance_ends_on", "insurance_ends_on"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    Attributes:
+        table, name: together its id.
+        columns: canonical columns it looks at; the first one's delivered text is the example.
+        dimension: one of `DIMENSIONS`.
+        severity: ``reject`` (quarantine or merge), ``warn`` or ``info`` (not in the scores).
+        action: one of `ACTIONS`.
+        message: what a failing row says, one translatable clause.
+        failed: deferred expression, true where the row fails, null where the check does not apply.
+        needs: helper columns of `context` without which the check cannot run.
+    """
+
+    table: str
+    name: str
+    columns: tuple[str, ...]
+    dimension: str
+    severity: str
+    action: str
+    message: str
+    failed: Callable | ibis.Deferred
+    needs: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return f"{self.table}.{self.name}"
+
+    def expression(self, base: ir.Table) -> ir.BooleanValue:
+        """The failing condition on ``base``."""
+        return self.failed.resolve(base) if isinstance(self.failed, ibis.Deferred) else self.failed(base)
+
+
+def resident_id_digit_wrong(number: ir.StringValue) -> ir.BooleanValue:
+    """True where the 18th character of a resident ID does not follow from the 17 before (GB 11643)."""
+    weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+    total = sum(number.substr(i, 1).try_cast("int32") * w for i, w in enumerate(weights))
+    return number.re_search(RESIDENT_ID).ifelse(ibis.literal("10X98765432").substr(total % 11, 1) != number.substr(17, 1), ibis.null("boolean"))
+
+
+def uscc_digit_wrong(number: ir.StringValue) -> ir.BooleanValue:
+    """True where the 18th character of a social credit code does not follow from the 17 before (GB 32100)."""
+    letters = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+    total = sum(ibis.literal(letters).find(number.substr(i, 1)) * (3**i % 31) for i in range(17))
+    return ibis.literal(letters).substr((31 - total % 31) % 31, 1) != number.substr(17, 1)
+
+
+def vin_digit_wrong(vin: ir.StringValue) -> ir.BooleanValue:
+    """True where character 9 of a VIN does not follow from the others (mod 11); null for malformed VINs."""
+    letters, values = "ABCDEFGHJKLMNPRSTUVWXYZ", "12345678123457923456789"
+    digits = vin.translate(letters, values)
+    weights = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
+    total = sum(digits.substr(i, 1).try_cast("int32") * w for i, w in enumerate(weights) if w)
+    return vin.re_search(VIN).ifelse(ibis.literal("0123456789X").substr(total % 11, 1) != vin.substr(8, 1), ibis.null("boolean"))
+
+
+def column_checks(table: Table, as_of: date, params: CheckParams) -> list[Check]:
+    """The checks that follow from the declaration of each column."""
+    checks = []
+    for column in table.columns:
+        checks += _completeness(table, column) + _legality(table, column, as_of, params) + _format(table, column)
+        if column.lo is not None:
+            checks.append(Check(table.name, f"{column.name}_in_range", (column.name,), "range", "warn", "removed",
+                                N_("outside its allowed range"), lambda t, c=column: (t[c.name] < c.lo) | (t[c.name] > c.hi)))
+        if column.ref:
+            checks.append(Check(table.name, f"{column.name}_known", (column.name,), "reference", "warn", "flagged",
+                                N_("refers to a record that is not there"), lambda t, c=column: t[f"x_ref_{c.name}"], needs=(f"x_ref_{column.name}",)))
+    return checks
+
+
+def _completeness(table: Table, column: Column) -> list[Check]:
+    missing = lambda t, n=column.name: t[RAW + n].isnull()  # noqa: E731
+    if column.required:
+        return [Check(table.name, f"{column.name}_present", (column.name,), "completeness", "reject", "quarantined", N_("a required value is missing"), missing)]
+    if column.expected:
+        return [Check(table.name, f"{column.name}_filled", (column.name,), "completeness", "warn", "flagged", N_("not filled in"), missing)]
+    return []
+
+
+def _legality(table: Table, column: Column, as_of: date, params: CheckParams) -> list[Check]:
+    severity, action = ("reject", "quarantined") if column.required else ("warn", "removed")
+    checks = []
+    if column.type != "text":
+        what = {"date": N_("not a date"), "time": N_("not a date"), "code": N_("not a known code"), "bool": N_("neither yes nor no")}.get(column.type, N_("not a number"))
+        checks.append(Check(table.name, f"{column.name}_legal", (column.name,), "legality", severity, action, what,
+                            lambda t, n=column.name: t[RAW + n].notnull().ifelse(t[n].isnull(), ibis.null("boolean"))))
+    if column.type in ("date", "time"):
+        checks.append(Check(table.name, f"{column.name}_not_too_early", (column.name,), "legality", severity, action, N_("a date too early to be true"),
+                            lambda t, n=column.name, c=column: t[n].cast("date") < (ibis.date(1900, 1, 1) if c.personal == "birth" else ibis.literal(params.earliest_date))))
+        if column.name not in _MAY_LIE_AHEAD:
+            checks.append(Check(table.name, f"{column.name}_not_in_future", (column.name,), "legality", severity, action, N_("a date after the day of the export"),
+                                lambda t, n=column.name: t[n].cast("date") > ibis.literal(as_of)))
+    return checks
+
+
+def _format(table: Table, column: Column) -> list[Check]:
+    def check(name, message, failed, severity="warn", action="removed"):
+        return Check(table.name, f"{column.name}_{name}", (column.name,), "legality", severity, action, message, lambda t: failed(t[column.name]))
+
+    if column.format == "mobile":
+        return [check("legal", N_("not a mobile number of 11 digits"), lambda v: ~v.re_search(MOBILE))]
+    if column.format == "email":
+        return [check("legal", N_("not an e-mail address"), lambda v: ~v.re_search(EMAIL))]
+    if column.format == "plate":
+        return [check("legal", N_("not a number plate"), lambda v: ~v.re_search(PLATE), action="flagged")]
+    if column.format == "resident_id_or_uscc":
+        return [check("legal", N_("neither a resident ID nor a social credit code"),
+                      lambda v: ibis.cases((v.isnull(), ibis.null("boolean")), (v.re_search(RESIDENT_ID), resident_id_digit_wrong(v)),
+                                           (v.re_search(USCC), uscc_digit_wrong(v)), else_=True))]
+    if column.format == "vin":
+        strict = ("reject", "quarantined") if column.required else ("warn", "removed")
+        return [check("legal", N_("not 17 characters of a VIN (no I, O, Q)"), lambda v: ~v.re_search(VIN), *strict),
+                check("check_digit", N_("VIN check digit does not fit"), vin_digit_wrong, action="flagged")]
+    return []
+
+
+def key_checks(table: Table) -> list[Check]:
+    """Repeated keys: the same content merges; other content merges for records and is quarantined for events."""
+    key = table.key
+    merges = (lambda t: t["x_rank"] > 1) if table.date is None else (lambda t: (t["x_rank"] > 1) & t["x_same"])
+    checks = [Check(table.name, "key_repeated", key, "duplication", "reject", "merged", N_("key repeated: the fullest row is kept"), merges)]
+    if table.date is not None:
+        checks.append(Check(table.name, "key_used_twice", key, "duplication", "reject", "quarantined",
+                            N_("key used again for something else"), lambda t: (t["x_rank"] > 1) & ~t["x_same"]))
+    return checks
+
+
+def business_checks(params: CheckParams) -> list[Check]:
+    """Checks of business sense over several columns or tables."""
+    c, day = Check, lambda column: column.cast("date")
+    return [
+        c("customers", "birth_matches_id", ("birth_date", "id_number"), "consistency", "warn", "flagged", N_("birth date contradicts the ID number"),
+          lambda t: _from_id(t, t.birth_date.strftime("%Y%m%d") != t.id_number.substr(6, 8))),
+        c("customers", "gender_matches_id", ("gender", "id_number"), "consistency", "warn", "flagged", N_("sex contradicts the ID number"),
+          lambda t: _from_id(t, (t.gender == "m") != (t.id_number.substr(16, 1).try_cast("int32") % 2 == 1))),
+        c("customers", "similar_record", ("name", "phone"), "duplication", "warn", "flagged", N_("likely the same person as another record"), _.x_similar, needs=("x_similar",)),
+        c("customers", "id_repeated", ("id_number",), "duplication", "warn", "flagged", N_("ID number on more than one record"), lambda t: t.id_number.notnull().ifelse(t.x_id_records > 1, ibis.null("boolean"))),
+        c("customers", "phone_shared", ("phone",), "authenticity", "warn", "flagged", N_("phone on too many customers to be one's own"),
+          lambda t: t.phone.notnull().ifelse(t.x_phone_records > params.max_customers_per_phone, ibis.null("boolean"))),
+        c("customers", "phone_of_staff", ("phone",), "authenticity", "warn", "flagged", N_("phone belongs to staff"), _.x_phone_of_staff, needs=("x_phone_of_staff",)),
+        c("vehicles", "plate_fits_energy", ("plate", "energy_type"), "consistency", "warn", "flagged", N_("new-energy plate on a petrol car"),
+          lambda t: (t.energy_type == "ice") & (t.plate.length() == 8)),
+        c("vehicles", "model_year_fits_purchase", ("model_year", "purchased_on"), "consistency", "warn", "flagged", N_("bought long before its model year"), lambda t: t.purchased_on.year() < t.model_year - 1),
+        c("vehicles", "warranty_after_purchase", ("warranty_ends_on", "purchased_on"), "consistency", "warn", "flagged", N_("warranty ends before the purchase"), _.warranty_ends_on < _.purchased_on),
+        c("vehicles", "insurance_stale", ("insurance_ends_on",), "timeliness", "warn", "flagged", N_("insurance date not kept up for over a year"), _.insurance_ends_on < _.x_year_ago),
+        c("sales_orders", "ordered_before_delivered", ("ordered_on", "delivered_on"), "consistency", "warn", "flagged", N_("delivered before it was ordered"), _.delivered_on < _.ordered_on),
+        c("sales_orders", "sold_after_birth", ("delivered_on", "customer_id"), "consistency", "warn", "flagged", N_("sold to somebody under 16"), lambda t: t.delivered_on.year() - t.x_birth_date.year() < 16, needs=("x_birth_date",)),
+        c("service_orders", "settled_after_opened", ("settled_at", "opened_at"), "consistency", "warn", "flagged", N_("settled before it was opened"), lambda t: day(t.settled_at) < day(t.opened_at)),
+        c("service_orders", "settled_in_time", ("settled_at", "opened_at"), "timeliness", "warn", "flagged", N_("still not settled after 30 days"), lambda t: (day(t.opened_at) < t.x_month_ago).ifelse(t[RAW + "settled_at"].isnull(), ibis.null("boolean"))),
+        c("service_orders", "odometer_rolled_back", ("odometer_km", "vin"), "consistency", "warn", "flagged", N_("odometer lower than at an earlier visit"), lambda t: t.odometer_km < t.x_odometer_before - params.odometer_tolerance_km),
+        c("service_orders", "total_adds_up", ("total_yuan", "labour_yuan", "parts_yuan", "discount_yuan"), "consistency", "warn", "flagged", N_("total is not labour + parts − discount"),
+          lambda t: (t.total_yuan - (t.labour_yuan + t.parts_yuan - t.discount_yuan.coalesce(0))).abs() > params.total_tolerance_yuan),
+        c("service_orders", "warranty_in_time", ("opened_at", "order_type"), "consistency", "warn", "flagged", N_("warranty order after the warranty ended"),
+          lambda t: (t.order_type == "warranty").ifelse(day(t.opened_at) > t.x_warranty_ends_on, ibis.null("boolean")), needs=("x_warranty_ends_on",)),
+        c("service_orders", "after_purchase", ("opened_at", "vin"), "consistency", "warn", "flagged", N_("visit before the car was sold"), lambda t: day(t.opened_at) < t.x_purchased_on, needs=("x_purchased_on",)),
+        c("leads", "contacted_after_created", ("first_contact_at", "created_at"), "consistency", "warn", "flagged", N_("first contact before the lead came in"), _.first_contact_at < _.created_at),
+        c("leads", "closed_after_created", ("closed_at", "created_at"), "consistency", "warn", "flagged", N_("closed before the lead came in"), _.closed_at < _.created_at),
+        c("leads", "status_kept_up", ("status", "created_at"), "timeliness", "warn", "flagged", N_("open for over half a year without a result"),
+          lambda t: (day(t.created_at) < t.x_half_year_ago).ifelse(t.status.isin(["new", "following"]), ibis.null("boolean"))),
+        c("campaigns", "responded_after_assigned", ("responded_on", "assigned_on"), "consistency", "warn", "flagged", N_("responded before the campaign began"), _.responded_on < _.assigned_on),
+    ]
+
+
+def _from_id(t: ir.Table, differs: ir.BooleanValue) -> ir.BooleanValue:
+    return (t.id_number.re_search(RESIDENT_ID) & ~resident_id_digit_wrong(t.id_number)).ifelse(differs, ibis.null("boolean"))
+
+
+def context(typed: ir.Table, table: Table, clean: dict[str, ir.Table], as_of: date, params: CheckParams) -> ir.Table:
+    """``typed`` with what the checks of ``table`` look up: ranks of repeated keys, references to the clean
+    parents, windows over the same car or phone."""
+    base = _with_ranks(typed, table)
+    base = base.mutate(x_year_ago=ibis.literal(as_of) - ibis.interval(days=365), x_month_ago=ibis.literal(as_of) - ibis.interval(days=30),
+                       x_half_year_ago=ibis.literal(as_of) - ibis.interval(days=182))
+    for column in table.columns:
+        if column.ref in clean:
+            base = _with_reference(base, column, clean[column.ref])
+    if table.name == "customers":
+        base = _with_customer_windows(base, clean.get("staff"), params)
+    if table.name == "sales_orders" and "customers" in clean:
+        births = clean["customers"].select(x_key=_.customer_id, x_birth_date=_.birth_date)
+        base = base.left_join(births, base.customer_id == births.x_key).drop("x_key")
+    if table.name == "service_orders":
+        visits = ibis.window(group_by="vin", order_by=["opened_at", "_file", "_row"])
+        base = base.mutate(x_odometer_before=base.odometer_km.lag().over(visits))
+        if "vehicles" in clean:
+            cars = clean["vehicles"].select(x_key=_.vin, x_warranty_ends_on=_.warranty_ends_on, x_purchased_on=_.purchased_on)
+            base = base.left_join(cars, base.vin == cars.x_key).drop("x_key")
+    return base
+
+
+def _with_ranks(typed: ir.Table, table: Table) -> ir.Table:
+    """Rank of each row among those of its key, fullest first, and whether it says the same as the first."""
+    filled = sum(typed[RAW + c.name].notnull().cast("int32") for c in table.columns)
+    said = ibis.literal("").concat(*[typed[c.name].cast("string").coalesce("") + "|" for c in table.columns if c.required or c.name == table.date])
+    ordered = ibis.window(group_by=list(table.key), order_by=[ibis.desc("x_filled"), "_file", "_row"])
+    base = typed.mutate(x_filled=filled, x_said=said)
+    has_key = ibis.and_(*[base[k].notnull() for k in table.key]) & (base["_kind"] == "row")
+    base = base.mutate(x_rank=has_key.ifelse(ibis.row_number().over(ordered) + 1, 1), x_first=base.x_said.first().over(ordered),
+                       x_into_file=base["_file"].first().over(ordered), x_into_row=base["_row"].first().over(ordered))
+    return base.mutate(x_same=base.x_said == base.x_first).drop("x_said", "x_first", "x_filled")
+
+
+def _with_reference(base: ir.Table, column: Column, parent: ir.Table) -> ir.Table:
+    key = tables.table(column.ref).key[0]
+    keys = parent.select(x_parent=parent[key]).distinct()
+    joined = base.left_join(keys, base[column.name] == keys.x_parent)
+    missing = joined[column.name].notnull().ifelse(joined.x_parent.isnull(), ibis.null("boolean"))
+    return joined.mutate(**{f"x_ref_{column.name}": missing}).drop("x_parent")
+
+
+def _with_customer_windows(base: ir.Table, staff: ir.Table | None, params: CheckParams) -> ir.Table:
+    one = (base.x_rank == 1).cast("int32")
+    base = base.mutate(x_phone_records=one.sum().over(group_by="phone"), x_id_records=one.sum().over(group_by="id_number"))
+    few = (base.x_rank == 1) & base.phone.notnull() & base.name.notnull() & base.x_phone_records.between(2, params.max_customers_per_phone)
+    some = base.filter(few).select("customer_id", "phone", "name")
+    other = some.select(o_id=_.customer_id, o_phone=_.phone, o_name=_.name)
+    pairs = some.join(other, (some.phone == other.o_phone) & (some.customer_id != other.o_id)).filter(lambda t: jaro_winkler_similarity(t.name, t.o_name) >= 0.8)
+    similar = pairs.select(x_key=_.customer_id).distinct()
+    base = base.left_join(similar, base.customer_id == similar.x_key).mutate(x_similar=_.x_key.notnull()).drop("x_key")
+    if staff is not None:
+        phones = staff.filter(_.phone.notnull()).select(x_key=_.phone).distinct()
+        base = base.left_join(phones, base.phone == phones.x_key).mutate(x_phone_of_staff=_.phone.notnull().ifelse(_.x_key.notnull(), ibis.null("boolean"))).drop("x_key")
+    return base
+
+
+def checks_for(table: Table, base: ir.Table, as_of: date, params: CheckParams) -> list[Check]:
+    """All checks of ``table`` that ``base`` has the columns for."""
+    candidates = column_checks(table, as_of, params) + key_checks(table) + [c for c in business_checks(params) if c.table == table.name]
+    return [c for c in candidates if all(n in base.columns for n in c.needs)]

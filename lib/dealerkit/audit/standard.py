@@ -1,0 +1,165 @@
+"""From text as delivered to typed, standardised values, as expressions.
+
+Nothing is guessed: a text that is not what its column says becomes null here and a fault in the checks,
+which still see the text. Missing values stay missing; nothing is filled in.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from dealerkit import tables
+from dealerkit.tables import Column, Table
+
+#: Spellings of "nothing" found in exports.
+EMPTY = ("", "null", "none", "nan", "n/a", "na", "-", "--", "/", "\\", "无", "不详", "未知", "暂无", "空", "#n/a", "(null)")
+
+#: Prefix of the delivered text beside each standardised column.
+RAW = "raw_"
+
+_FULL = "".join(chr(c) for c in range(0xFF01, 0xFF5F)) + "\u3000"
+_HALF = "".join(chr(c - 0xFEE0) for c in range(0xFF01, 0xFF5F)) + " "
+
+_YMD = r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?"
+_COMPACT = r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:\D|\d{6}$|\d{4}$|$)"
+_XY = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})"
+_SERIAL = r"^[2-7]\d{4}(\.\d+)?$"
+_CLOCK = r"[ T日](\d{1,2}):(\d{2})(?::(\d{2}))?"
+_COMPACT_CLOCK = r"^\d{8}(\d{2})(\d{2})(\d{2})?$"
+_MONEY = r"^(-?)(?:¥|cny|rmb)?(-?)(\d+(?:\.\d+)?|\.\d+)(万?)(?:元|yuan|圆|公里|km|分钟|min|小时|h)?$"
+
+
+def plain(text: ir.StringValue) -> ir.StringValue:
+    """Half width, no blanks around or control characters, null when it says nothing."""
+    text = text.translate(_FULL, _HALF).re_replace(r"[\x00-\x1f\x7f\x{200b}\x{feff}]+", " ").re_replace(r"\s+", " ").strip()
+    return text.lower().isin(EMPTY).ifelse(ibis.null("string"), text)
+
+
+def date_and_time(text: ir.StringValue, order: ir.StringValue) -> ir.TimestampValue:
+    """Timestamp of ISO, 2026/1/5, 20260105, 2026年1月5日, Excel serials, and 5/1/2026 by ``order``."""
+
+    def part(pattern: str, group: int) -> ir.StringValue:
+        return text.re_extract(pattern, group)
+
+    def iso(year, month, day):
+        return year.concat("-", month.lpad(2, "0"), "-", day.lpad(2, "0"))
+
+    first, second = part(_XY, 1), part(_XY, 2)
+    day_first = order == "dmy"
+    day = ibis.cases(
+        (text.re_search(_YMD), iso(part(_YMD, 1), part(_YMD, 2), part(_YMD, 3))),
+        (text.re_search(_COMPACT), iso(part(_COMPACT, 1), part(_COMPACT, 2), part(_COMPACT, 3))),
+        (text.re_search(_XY) & order.isin(["dmy", "mdy"]),
+         iso(part(_XY, 3), day_first.ifelse(second, first), day_first.ifelse(first, second))),
+    )
+    clock = ibis.cases(
+        (text.re_search(_CLOCK), part(_CLOCK, 1).lpad(2, "0").concat(":", part(_CLOCK, 2), ":", part(_CLOCK, 3).lpad(2, "0"))),
+        (text.re_search(_COMPACT_CLOCK),
+         part(_COMPACT_CLOCK, 1).concat(":", part(_COMPACT_CLOCK, 2), ":", part(_COMPACT_CLOCK, 3).lpad(2, "0"))),
+        else_="00:00:00",
+    )
+    seconds = (text.re_search(_SERIAL).ifelse(text, ibis.null("string")).try_cast("float64") * 86_400).round().cast("int64")
+    serial = ibis.timestamp("1899-12-30 00:00:00") + seconds.as_interval("s")
+    return day.concat(" ", clock).try_cast("timestamp").coalesce(serial)
+
+
+def amount(text: ir.StringValue) -> ir.FloatingValue:
+    """Number of a text with ¥, commas, 元 or 万 (ten thousand), or null."""
+    bare = text.lower().translate("￥", "¥").re_replace(r"[,\s]", "")
+    sign = (bare.re_extract(_MONEY, 1).concat(bare.re_extract(_MONEY, 2)) == "-").ifelse(-1, 1)
+    factor = (bare.re_extract(_MONEY, 4) == "万").ifelse(10_000, 1)
+    number = bare.re_extract(_MONEY, 3).try_cast("decimal(18,4)")
+    return bare.re_search(_MONEY).ifelse(number * factor * sign, ibis.null("decimal(18,4)"))
+
+
+def _squeeze(text: ir.StringValue) -> ir.StringValue:
+    return text.upper().re_replace(r"[\s·•.\-_]", "")
+
+
+def mobile(text: ir.StringValue) -> ir.StringValue:
+    """Digits of a phone number without country code."""
+    digits = text.re_replace(r"[^\d+]", "").re_replace(r"^(?:\+86|0086)", "")
+    return digits.re_replace(r"^86(1\d{10})$", r"\1")
+
+
+def standardised(column: Column, text: ir.StringValue, order: ir.StringValue) -> ir.Value:
+    """The typed value of a plain text; null where the text is not of the column's type."""
+    if column.type == "time":
+        return date_and_time(text, order)
+    if column.type == "date":
+        return date_and_time(text, order).date()
+    if column.type == "money":
+        return amount(text).round(2).try_cast("decimal(18,2)")
+    if column.type == "number":
+        return amount(text).cast("float64")
+    if column.type == "int":
+        number = amount(text)
+        return (number == number.round()).ifelse(number, ibis.null("decimal(18,4)")).try_cast("int64")
+    if column.type in ("code", "bool"):
+        return _coded(column, text)
+    if column.format == "mobile" or column.personal == "phone":
+        return mobile(text)
+    if column.personal in ("vin", "plate", "id"):
+        return _squeeze(text)
+    if column.format == "email":
+        return text.lower()
+    return text
+
+
+def _coded(column: Column, text: ir.StringValue) -> ir.Value:
+    index = tables.code_index(column)
+    folded = text.lower().re_replace(r"[\s_\-./\\:()\[\]*#'\"]+", "")
+    code = folded.cases(*index.items(), else_=ibis.null("string"))
+    return (code == "yes") if column.type == "bool" else code
+
+
+def _already_standard(column: Column, delivered: ir.StringValue, value: ir.Value) -> ir.BooleanValue:
+    if column.type == "date":
+        return delivered.re_search(r"^\d{4}-\d{2}-\d{2}$")
+    if column.type == "time":
+        return delivered.re_search(r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?$")
+    if column.type in ("money", "number", "int"):
+        return delivered.re_search(r"^-?\d+(\.\d+)?$")
+    if column.type in ("code", "bool"):
+        return delivered.lower() == (value.ifelse("yes", "no") if column.type == "bool" else value)
+    return delivered == value
+
+
+def typed(raw: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]) -> ir.Table:
+    """``raw`` with each canonical column typed, the delivered text as ``raw_<column>`` and ``std_<column>``
+    telling whether standardising changed it. ``date_orders``: (file, column) → dmy or mdy."""
+    out = {}
+    for column in table.columns:
+        text = plain(raw[column.name])
+        order = ibis.null("string")
+        if column.type in ("date", "time"):
+            named = [(raw["_file"] == file, order_) for (file, name), order_ in date_orders.items() if name == column.name]
+            order = ibis.cases(*named, else_=raw["_date_order"]) if named else raw["_date_order"]
+        value = standardised(column, text, order)
+        out[column.name] = value
+        out[RAW + column.name] = text
+        out["std_" + column.name] = value.notnull() & ~_already_standard(column, raw[column.name], value)
+    lineage = {name: raw[name] for name in raw.columns if name.startswith("_")}
+    return raw.select(**out, **lineage)
+
+
+def date_order_evidence(raw: ir.Table, table: Table) -> dict[tuple[str, str], str]:
+    """(file, column) → ``dmy`` or ``mdy`` where the values themselves decide it: a first number above 12
+    is a day, a second above 12 as well. Left out where nothing or both is seen."""
+    found = {}
+    columns = [c.name for c in table.columns if c.type in ("date", "time")]
+    if not columns:
+        return found
+    sums = {}
+    for name in columns:
+        text = plain(raw[name])
+        sums[name + "_d"] = (text.re_extract(_XY, 1).try_cast("int32") > 12).sum()
+        sums[name + "_m"] = (text.re_extract(_XY, 2).try_cast("int32") > 12).sum()
+    seen = raw.group_by("_file").agg(**sums).to_pandas()
+    for row in seen.to_dict("records"):
+        for name in columns:
+            day_first, month_first = row[name + "_d"] or 0, row[name + "_m"] or 0
+            if (day_first > 0) != (month_first > 0):
+                found[row["_file"], name] = "dmy" if day_first else "mdy"
+    return found

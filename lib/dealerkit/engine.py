@@ -1,0 +1,74 @@
+"""The engine: an Ibis connection, and the only way tables get from and to Parquet.
+
+Everything analytical is an Ibis expression, so that it runs out of core and does not care which engine
+answers. Written files are the same bytes whatever the number of threads: rows are ordered, row groups have
+a fixed size, and money is decimal (float sums differ by the order of addition).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dealerkit.errors import UserError
+from dealerkit.params import EngineParams
+
+ROW_GROUP = 100_000
+
+
+@ibis.udf.scalar.builtin
+def jaro_winkler_similarity(left: str, right: str) -> float:
+    """Jaro–Winkler similarity of two texts, 0 to 1 (the engine's own function)."""
+
+
+def threads(params: EngineParams) -> int:
+    """Threads to use: DEALERKIT_THREADS, else the params, else all cores."""
+    asked = os.environ.get("DEALERKIT_THREADS")
+    if asked is not None and not (asked.isdigit() and int(asked) > 0):
+        raise UserError(f"DEALERKIT_THREADS={asked!r} is not a number of threads", "use a whole number from 1")
+    return int(asked) if asked else params.threads or os.cpu_count() or 1
+
+
+def connect(params: EngineParams, spill_dir: Path | None = None):
+    """An Ibis connection with the params' threads and memory; spills to ``spill_dir``."""
+    settings: dict = {"threads": threads(params)}
+    if params.memory_gb:
+        settings["memory_limit"] = f"{params.memory_gb}GB"
+    if spill_dir:
+        settings["temp_directory"] = str(spill_dir)
+    connection = ibis.duckdb.connect(**settings)
+    connection.raw_sql("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+    return connection
+
+
+def keep(connection, name: str, expression: ir.Table) -> ir.Table:
+    """The expression computed once and held by the engine under ``name``."""
+    return connection.create_table(name, expression, temp=True, overwrite=True)
+
+
+def write(expression: ir.Table, path: Path, order_by: list[str]) -> int:
+    """Write the rows, ordered, as Parquet under a temporary name and rename; returns the rows written."""
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    rows, waiting, waiting_rows = 0, [], 0
+    with expression.order_by(order_by).to_pyarrow_batches(chunk_size=ROW_GROUP) as batches:
+        schema = batches.schema
+        with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+            for batch in batches:
+                waiting.append(batch)
+                waiting_rows += batch.num_rows
+                if waiting_rows >= ROW_GROUP:
+                    table = pa.Table.from_batches(waiting, schema).combine_chunks()
+                    full = waiting_rows - waiting_rows % ROW_GROUP
+                    writer.write_table(table.slice(0, full), row_group_size=ROW_GROUP)
+                    waiting = table.slice(full).to_batches()
+                    waiting_rows -= full
+                rows += batch.num_rows
+            writer.write_table(pa.Table.from_batches(waiting, schema).combine_chunks(), row_group_size=ROW_GROUP)
+    part.replace(path)
+    return rows
