@@ -1,0 +1,168 @@
+# dealerkit: from a dealer's raw files to the pages an executive opens.
+# Written for GNU make 3.81 (macOS) as well as 4: no .ONESHELL, no grouped targets, no $(file …).
+#
+# `make report DEALER=x` takes the lock of the dealer, writes its content stamps (lib/dealerkit/stamp.py) and calls make
+# again with DEALERKIT_LOCKED=x for the chain itself; so raw files are never named here, and nothing runs twice.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PRECIOUS: .venv/bin/python
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/sh
+
+# What a caller gives is taken as text: never expanded by make, never pasted into a command; commands read it from
+# their environment, and stamp.py refuses what is no dealer's name, date or language.
+override DEALER := $(value DEALER)
+override AS_OF := $(value AS_OF)
+override REPORT_LANG := $(value REPORT_LANG)
+override REFRESH := $(value REFRESH)
+override EXTRAS := $(value EXTRAS)
+export DEALER AS_OF REPORT_LANG REFRESH EXTRAS
+
+# The environment: .venv, or the conda environment of environment.yml when that is active.
+VENV := $(if $(filter dealerkit,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
+export VENV
+READY = $(VENV)/.dealerkit-core
+READY_DEV = $(VENV)/.dealerkit-dev
+PY = $(VENV)/bin/python
+KIT = $(PY) -m dealerkit
+
+# Same bytes on every run: no thread races, no settings of the user's own Jupyter, no need of a HOME.
+export PYTHONHASHSEED := 0
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+CACHE = $(CURDIR)/build/.cache
+SEALED = IPYTHONDIR="$(CACHE)/ipython" JUPYTER_CONFIG_DIR="$(CACHE)/jupyter" JUPYTER_DATA_DIR="$(CACHE)/jupyter/data" \
+	JUPYTER_RUNTIME_DIR="$(CACHE)/jupyter/runtime" MPLCONFIGDIR="$(CACHE)/matplotlib" XDG_CACHE_HOME="$(CACHE)"
+
+STAGES := $(sort $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/[0-9][0-9]-*.ipynb)))
+
+# ---- the chain of one dealer, locked ---------------------------------------------------------------------------
+ifdef DEALERKIT_LOCKED
+
+B := build/$(DEALERKIT_LOCKED)
+R := reports/$(DEALERKIT_LOCKED)
+page = $R/$(if $(filter 90-summary,$1),index,$1).html
+PAGES := $(foreach stage,$(STAGES),$(call page,$(stage)))
+
+.PHONY: report verify $(STAGES)
+report: $(PAGES) $R/dictionary.html
+	@echo "$R/index.html"
+
+# One line per edge: what a stage reads besides its own code.
+$B/10-audit.ipynb: $B/.inputs
+$B/20-customers.ipynb: $B/10-audit.ipynb
+$B/90-summary.ipynb: $B/10-audit.ipynb $B/20-customers.ipynb
+
+# Execute: the notebook is renamed into place, last. Its tables, facts and logs are for nobody else's eyes.
+$(STAGES:%=$B/%.ipynb): $B/%.ipynb: $B/.code/%
+	@umask 077; $(SEALED) DEALERKIT_STAGE=$* $(KIT) execute --dealer "$$DEALER" --stage $*
+
+# Render: nothing is computed, so an edit of the template reruns no analysis.
+define PAGE_RULE
+$(call page,$1): $B/$1.ipynb $B/.code/render
+	@$$(SEALED) $$(KIT) render --dealer "$$$$DEALER" --stage $1
+$1: $(call page,$1)
+	@echo "$(call page,$1)"
+
+endef
+$(foreach stage,$(STAGES),$(eval $(call PAGE_RULE,$(stage))))
+
+$R/dictionary.html: $B/.inputs $B/.code/render
+	@$(SEALED) $(KIT) dictionary --dealer "$$DEALER"
+
+verify: $(STAGES:%=$B/%.ipynb)
+	@$(SEALED) $(PY) -m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env $(STAGES:%=$B/%.ipynb)
+
+# ---- what a person calls ---------------------------------------------------------------------------------------
+else
+
+# Goals of one dealer run one after the other: they share its lock. `make -j reports` is parallel over dealers.
+ifeq ($(filter reports reports-each,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+
+# A name that has no params file is refused before anything is set up.
+DEALERS := $(patsubst params/%.yaml,%,$(wildcard params/*.yaml))
+KNOWN := $(strip $(foreach d,$(DEALERS),$(if $(findstring |$(DEALER)|,|$d|),$(if $(findstring |$d|,|$(DEALER)|),yes))))
+ANY_PYTHON := $(firstword $(wildcard $(PY)) python3)
+LOCK = -I -S lib/dealerkit/lock.py
+
+.PHONY: help env env-dev report reports lab test lint format verify strings schema clean $(STAGES)
+
+help: ## this list
+	@echo "make TARGET [DEALER=name] [AS_OF=2026-06-30] [REPORT_LANG=en|zh] [REFRESH=1 to read a database again]"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
+	@for stage in $(STAGES); do printf '  %-14s %s\n' "$$stage" "that page of the report and what it needs, for DEALER"; done
+	@echo "Exit codes: 0 done; else make ends with 2 and build/DEALER/status.json says which: 2 yours to mend (bad file,"
+	@echo "params, name), 1 a failure of the kit; the log is in build/DEALER/log/. Dealers: $(sort $(DEALERS))"
+
+env: $(READY) ## set up the environment (EXTRAS=spark,cluster,pdf,bench for optional parts)
+	@$(if $(READY),sh lib/setup_env.sh core)
+env-dev: $(READY_DEV) ## the same, with what tests and checks need
+
+# Without bin/python there is no environment, whatever the stamps say.
+.venv/bin/python:
+	@EXTRAS= sh lib/setup_env.sh core
+$(VENV)/.dealerkit-core: requirements.lock pyproject.toml $(PY)
+	@sh lib/setup_env.sh core
+$(VENV)/.dealerkit-dev: requirements-dev.lock pyproject.toml $(PY)
+	@sh lib/setup_env.sh dev
+
+report: $(if $(KNOWN),$(READY)) ## raw files of DEALER to reports/DEALER/index.html; only what changed runs
+verify: $(if $(KNOWN),$(READY_DEV)) ## run the notebooks of DEALER again and compare every output (nbval)
+$(STAGES): $(if $(KNOWN),$(READY))
+report verify $(STAGES):
+	+@$(if $(KNOWN),$(PY),$(ANY_PYTHON)) $(LOCK) "$$DEALER" -- $(MAKE) --no-print-directory $@
+
+# File names in params/ that a dealer may have (the rest is refused by lock.py, one by one, and counts as failed).
+NAMED = '^[^ -,./:-@[-^`{-~]*$$'
+RESULTS := build/.reports
+reports: $(READY) ## every dealer in params/, one failing stops no other; make -j4 reports for four at once
+	@rm -rf $(RESULTS) && mkdir -p -m 700 build $(RESULTS)
+	@ls params | sed -n 's/\.yaml$$//p' | LC_ALL=C grep -v $(NAMED) | while IFS= read -r name; do \
+		DEALERKIT_RESULTS=$(RESULTS) $(PY) $(LOCK) "$$name" -- false; done; true
+	+@DEALERKIT_RESULTS=$(RESULTS) $(MAKE) -k --no-print-directory reports-each || true
+	@$(PY) $(LOCK) --table $(RESULTS)
+
+ifneq ($(filter reports-each,$(MAKECMDGOALS)),)
+EACH := $(shell ls params | sed -n 's/\.yaml$$//p' | LC_ALL=C grep $(NAMED))
+.PHONY: reports-each $(EACH:%=report@%)
+reports-each: $(EACH:%=report@%)
+$(EACH:%=report@%): report@%:
+	+@$(PY) $(LOCK) "$*" -- $(MAKE) --no-print-directory report DEALER="$*"
+endif
+
+lab: $(READY) ## JupyterLab on the notebooks; trying things never changes what make built
+	@$(if $(HOME),,$(SEALED)) $(PY) -m jupyterlab --notebook-dir=notebooks
+
+test: $(READY_DEV) ## all tests
+	@$(SEALED) $(PY) -m pytest tests
+
+lint: $(READY_DEV) ## style of code and notebooks; notebooks without outputs
+	@$(PY) -m ruff check lib tests notebooks
+	@$(PY) -m ruff format --check lib tests notebooks
+	@$(if $(STAGES),$(PY) -m nbstripout --keep-id --verify $(STAGES:%=notebooks/%.ipynb),true) || \
+		{ echo "lint: a notebook holds outputs or run counts; make format takes them out" >&2; exit 1; }
+
+format: $(READY_DEV) ## put code and notebooks into the style that lint asks for
+	@$(PY) -m ruff check --fix lib tests notebooks
+	@$(PY) -m ruff format lib tests notebooks
+	@$(if $(STAGES),$(PY) -m nbstripout --keep-id $(STAGES:%=notebooks/%.ipynb))
+
+strings: $(READY_DEV) ## collect the messages to translate into lib/dealerkit/locale
+	@$(KIT) strings
+
+schema: $(READY) ## write the JSON schema of params files, for editors
+	@$(KIT) schema
+
+clean: ## remove build/ and reports/ (with DEALER: that dealer's); never data/
+	@case "$$DEALER" in \
+		'') rm -rf build reports ;; \
+		*/* | .*) echo "DEALER is not a dealer's name" >&2; exit 2 ;; \
+		*) rm -rf "build/$$DEALER" "reports/$$DEALER" ;; \
+	esac
+
+endif
