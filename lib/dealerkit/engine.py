@@ -48,7 +48,9 @@ def connect(params: EngineParams, spill_dir: Path | None = None):
 
 def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     """The expression computed once and held by the engine under ``name``."""
-    return connection.create_table(name, expression, temp=True, overwrite=True)
+    # Not `overwrite=True`, which copies a temporary table twice.
+    connection.raw_sql(f'DROP TABLE IF EXISTS temp.main."{name}"')
+    return connection.create_table(name, expression, temp=True)
 
 
 def write(expression: ir.Table, path: Path, order_by: list[str]) -> int:

@@ -18,7 +18,7 @@ from ibis import _
 from dealerkit import engine, tables
 from dealerkit.audit import checks as rules
 from dealerkit.audit.checks import ACTIONS, DIMENSION_LABELS, DIMENSIONS, Check
-from dealerkit.audit.standard import RAW, date_order_evidence, typed
+from dealerkit.audit.standard import RAW, date_order_evidence, plain_texts, typed
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.messages import N_, mask
 from dealerkit.params import Params
@@ -125,7 +125,7 @@ def audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: dat
     Raises `UserError` when the gate of the params stops the run.
     """
     present = [t for t in tables.TABLES.values() if t.name in raw]
-    values = {t.name: engine.keep(connection, f"typed_{t.name}", typed(raw[t.name], t, date_order_evidence(raw[t.name], t))) for t in present}
+    values = {t.name: _standardise(connection, t, raw[t.name]) for t in present}
     as_of = find_as_of(values["service_orders"], params.delivered_on, asked_as_of)
     done: dict[str, _Checked] = {}
     clean: dict[str, ir.Table] = {}
@@ -143,6 +143,12 @@ def audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: dat
         scores=scores, ledger=ledger, health=_health(scores))
     _gate(audited, params)
     return audited
+
+
+def _standardise(connection, table: Table, raw: ir.Table) -> ir.Table:
+    # Computed in two steps: one expression would repeat the cleaning of each text wherever it is used.
+    texts = engine.keep(connection, f"texts_{table.name}", plain_texts(raw, table))
+    return engine.keep(connection, f"typed_{table.name}", typed(texts, table, date_order_evidence(texts, table)))
 
 
 @dataclass(frozen=True)

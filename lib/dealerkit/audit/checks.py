@@ -246,9 +246,10 @@ def _with_ranks(typed: ir.Table, table: Table) -> ir.Table:
     ordered = ibis.window(group_by=list(table.key), order_by=[ibis.desc("x_filled"), "_file", "_row"])
     base = typed.mutate(x_filled=filled, x_said=said)
     has_key = ibis.and_(*[base[k].notnull() for k in table.key]) & (base["_kind"] == "row")
-    base = base.mutate(x_rank=has_key.ifelse(ibis.row_number().over(ordered) + 1, 1), x_first=base.x_said.first().over(ordered),
+    base = base.mutate(x_has_key=has_key, x_place=ibis.row_number().over(ordered) + 1, x_first=base.x_said.first().over(ordered),
                        x_into_file=base["_file"].first().over(ordered), x_into_row=base["_row"].first().over(ordered))
-    return base.mutate(x_same=base.x_said == base.x_first).drop("x_said", "x_first", "x_filled")
+    base = base.mutate(x_rank=base.x_has_key.ifelse(base.x_place, 1), x_same=base.x_said == base.x_first)
+    return base.drop("x_said", "x_first", "x_filled", "x_place", "x_has_key")
 
 
 def _with_reference(base: ir.Table, column: Column, parent: ir.Table) -> ir.Table:

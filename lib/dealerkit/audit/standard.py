@@ -21,12 +21,12 @@ RAW = "raw_"
 _FULL = "".join(chr(c) for c in range(0xFF01, 0xFF5F)) + "\u3000"
 _HALF = "".join(chr(c - 0xFEE0) for c in range(0xFF01, 0xFF5F)) + " "
 
-_YMD = r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?"
-_COMPACT = r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:\D|\d{6}$|\d{4}$|$)"
-_XY = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})"
+_YMD = r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(.*)$"
+_COMPACT = r"^((?:19|20)\d{2})(\d{2})(\d{2})(?: (\d.*))?$"
+_COMPACT_TIME = r"^((?:19|20)\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?$"
+_XY = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(.*)$"
 _SERIAL = r"^[2-7]\d{4}(\.\d+)?$"
-_CLOCK = r"[ T日](\d{1,2}):(\d{2})(?::(\d{2}))?"
-_COMPACT_CLOCK = r"^\d{8}(\d{2})(\d{2})(\d{2})?$"
+_ISO = r"^\d{4}-\d{1,2}-\d{1,2}(?:[ T]?\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d+)?)?)?$"
 _MONEY = r"^(-?)(?:¥|cny|rmb)?(-?)(\d+(?:\.\d+)?|\.\d+)(万?)(?:元|yuan|圆|公里|km|分钟|min|小时|h)?$"
 
 
@@ -38,30 +38,13 @@ def plain(text: ir.StringValue) -> ir.StringValue:
 
 def date_and_time(text: ir.StringValue, order: ir.StringValue) -> ir.TimestampValue:
     """Timestamp of ISO, 2026/1/5, 20260105, 2026年1月5日, Excel serials, and 5/1/2026 by ``order``."""
-
-    def part(pattern: str, group: int) -> ir.StringValue:
-        return text.re_extract(pattern, group)
-
-    def iso(year, month, day):
-        return year.concat("-", month.lpad(2, "0"), "-", day.lpad(2, "0"))
-
-    first, second = part(_XY, 1), part(_XY, 2)
-    day_first = order == "dmy"
-    day = ibis.cases(
-        (text.re_search(_YMD), iso(part(_YMD, 1), part(_YMD, 2), part(_YMD, 3))),
-        (text.re_search(_COMPACT), iso(part(_COMPACT, 1), part(_COMPACT, 2), part(_COMPACT, 3))),
-        (text.re_search(_XY) & order.isin(["dmy", "mdy"]),
-         iso(part(_XY, 3), day_first.ifelse(second, first), day_first.ifelse(first, second))),
-    )
-    clock = ibis.cases(
-        (text.re_search(_CLOCK), part(_CLOCK, 1).lpad(2, "0").concat(":", part(_CLOCK, 2), ":", part(_CLOCK, 3).lpad(2, "0"))),
-        (text.re_search(_COMPACT_CLOCK),
-         part(_COMPACT_CLOCK, 1).concat(":", part(_COMPACT_CLOCK, 2), ":", part(_COMPACT_CLOCK, 3).lpad(2, "0"))),
-        else_="00:00:00",
-    )
+    # A chain of replacements: each step names its input once, so the expression stays small.
+    iso = text.re_replace(_YMD, r"\1-\2-\3 \4").re_replace(_COMPACT_TIME, r"\1-\2-\3 \4:\5").re_replace(_COMPACT, r"\1-\2-\3 \4")
+    iso = order.cases(("dmy", iso.re_replace(_XY, r"\3-\2-\1 \4")), ("mdy", iso.re_replace(_XY, r"\3-\1-\2 \4")), else_=iso)
+    iso = iso.re_replace(r"\s*[T ]\s*", " ").strip()
     seconds = (text.re_search(_SERIAL).ifelse(text, ibis.null("string")).try_cast("float64") * 86_400).round().cast("int64")
     serial = ibis.timestamp("1899-12-30 00:00:00") + seconds.as_interval("s")
-    return day.concat(" ", clock).try_cast("timestamp").coalesce(serial)
+    return iso.re_search(_ISO).ifelse(iso, ibis.null("string")).try_cast("timestamp").coalesce(serial)
 
 
 def amount(text: ir.StringValue) -> ir.FloatingValue:
@@ -126,25 +109,35 @@ def _already_standard(column: Column, delivered: ir.StringValue, value: ir.Value
     return delivered == value
 
 
-def typed(raw: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]) -> ir.Table:
-    """``raw`` with each canonical column typed, the delivered text as ``raw_<column>`` and ``std_<column>``
-    telling whether standardising changed it. ``date_orders``: (file, column) → dmy or mdy."""
+def plain_texts(raw: ir.Table, table: Table) -> ir.Table:
+    """``raw`` with ``raw_<column>``, the plain text of each canonical column, and nothing typed yet."""
+    return raw.mutate(**{RAW + c.name: plain(raw[c.name]) for c in table.columns})
+
+
+def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]) -> ir.Table:
+    """Each canonical column typed, its plain text as ``raw_<column>``, and ``std_<column>`` telling whether
+    standardising changed what was delivered.
+
+    Args:
+        texts: what `plain_texts` gives, computed.
+        table: the declaration.
+        date_orders: (file, column) → dmy or mdy, from `date_order_evidence`.
+    """
     out = {}
     for column in table.columns:
-        text = plain(raw[column.name])
-        order = ibis.null("string")
-        if column.type in ("date", "time"):
-            named = [(raw["_file"] == file, order_) for (file, name), order_ in date_orders.items() if name == column.name]
-            order = ibis.cases(*named, else_=raw["_date_order"]) if named else raw["_date_order"]
-        value = standardised(column, text, order)
-        out[column.name] = value
-        out[RAW + column.name] = text
-        out["std_" + column.name] = value.notnull() & ~_already_standard(column, raw[column.name], value)
-    lineage = {name: raw[name] for name in raw.columns if name.startswith("_")}
-    return raw.select(**out, **lineage)
+        text = texts[RAW + column.name]
+        value = standardised(column, text, _order(texts, column, date_orders))
+        out |= {column.name: value, RAW + column.name: text,
+                "std_" + column.name: value.notnull() & ~_already_standard(column, texts[column.name], value)}
+    return texts.select(**out, **{name: texts[name] for name in texts.columns if name.startswith("_")})
 
 
-def date_order_evidence(raw: ir.Table, table: Table) -> dict[tuple[str, str], str]:
+def _order(texts: ir.Table, column: Column, date_orders: dict[tuple[str, str], str]) -> ir.StringValue:
+    named = [(texts["_file"] == file, order) for (file, name), order in date_orders.items() if name == column.name]
+    return ibis.cases(*named, else_=texts["_date_order"]) if named else texts["_date_order"]
+
+
+def date_order_evidence(texts: ir.Table, table: Table) -> dict[tuple[str, str], str]:
     """(file, column) → ``dmy`` or ``mdy`` where the values themselves decide it: a first number above 12
     is a day, a second above 12 as well. Left out where nothing or both is seen."""
     found = {}
@@ -153,10 +146,10 @@ def date_order_evidence(raw: ir.Table, table: Table) -> dict[tuple[str, str], st
         return found
     sums = {}
     for name in columns:
-        text = plain(raw[name])
+        text = texts[RAW + name]
         sums[name + "_d"] = (text.re_extract(_XY, 1).try_cast("int32") > 12).sum()
         sums[name + "_m"] = (text.re_extract(_XY, 2).try_cast("int32") > 12).sum()
-    seen = raw.group_by("_file").agg(**sums).to_pandas()
+    seen = texts.group_by("_file").agg(**sums).to_pandas()
     for row in seen.to_dict("records"):
         for name in columns:
             day_first, month_first = row[name + "_d"] or 0, row[name + "_m"] or 0
