@@ -1,0 +1,244 @@
+"""CSV and TXT: encoding, delimiter, records, and what a quotation mark gone astray would swallow."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dealerkit.errors import UserError
+from dealerkit.ingest.readers import BATCH_ROWS, HEAD_RECORDS, Batch, Line, Part, columns_of, reading
+
+DELIMITERS = (",", "\t", ";", "|")
+
+#: Longest cell, in characters: beyond it a quotation mark was opened and never closed.
+MAX_CELL = 1 << 20
+
+#: Bytes beyond the number of characters that a text must have shown before it counts as broken UTF-8 and
+#: not as GB18030: some twenty Chinese characters, which no other encoding spells by chance.
+_SURELY_UTF8 = 40
+
+_BREAK = re.compile("\r\n|\r|\n")
+
+
+@contextlib.contextmanager
+def long_cells():
+    """Lets the csv module read cells of `MAX_CELL` characters, for the time of a block."""
+    before = csv.field_size_limit(MAX_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def find_encoding(path: Path, file: str, forced: str | None) -> str:
+    """Python's name of the encoding in which the whole file can be read.
+
+    A byte order mark decides; else the forced one; else UTF-8, then GB18030. Raises `UserError` with the
+    byte and line where reading fails.
+    """
+    with reading(file), open(path, "rb") as stream:
+        start = stream.read(4)
+    if start[:3] == codecs.BOM_UTF8:
+        candidates = ["utf-8-sig"]
+    elif start in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        raise UserError(f"{file}: UTF-32, which is not read", "save it again as UTF-8")
+    elif start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        candidates = ["utf-16"]
+    else:
+        candidates = [forced] if forced else ["utf-8", "gb18030"]
+    failures = []
+    for encoding in candidates:
+        failure, surely = _undecodable(path, file, encoding)
+        if not failure:
+            return encoding
+        failures.append(failure)
+        if surely:
+            break
+    remedy = "save it again as UTF-8, or name its encoding in the params (encoding: utf-8, gb18030, gbk or utf-16)"
+    raise UserError(f"{file}: cannot be read as text: {'; '.join(failures)}", remedy)
+
+
+def _undecodable(path: Path, file: str, encoding: str) -> tuple[str, bool]:
+    """Why and where the file is not of that encoding (empty if it is), and whether it surely is UTF-8, but broken."""
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    done, lines, characters = 0, 0, 0
+    with reading(file), open(path, "rb") as stream:
+        while True:
+            chunk = stream.read(1 << 22)
+            if not encoding.startswith("utf-16") and (nul := chunk.find(b"\0")) >= 0:
+                line = lines + chunk.count(b"\n", 0, nul) + 1
+                raise UserError(f"{file}: a NUL byte at byte {done + nul + 1}, line {line}",
+                                "the file is damaged, or UTF-16 (then set encoding: utf-16 in the params); export it again")
+            try:
+                characters += len(decoder.decode(chunk, final=not chunk))
+            except UnicodeDecodeError as error:
+                before = bytes(error.object[:error.start])
+                waiting = len(error.object) - len(chunk)
+                at = done - waiting + error.start
+                line = lines + before.count(b"\n") + 1
+                extra = at - characters - len(before.decode(encoding, "ignore"))
+                byte = f"0x{error.object[error.start]:02X} " if error.start < len(error.object) else ""
+                name = "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
+                return f"not {name} (byte {byte}at position {at + 1}, line {line})", encoding == "utf-8" and extra >= _SURELY_UTF8
+            if not chunk:
+                return "", False
+            done += len(chunk)
+            lines += chunk.count(b"\n")
+
+
+class TextPart(Part):
+    """A delimited text file.
+
+    Args:
+        path, file: where it is, and its name for messages.
+        encoding, delimiter: as set in the params, or None to find them.
+        score: how much a record looks like a header; it chooses the delimiter.
+    """
+
+    def __init__(self, path: Path, file: str, encoding: str | None, delimiter: str | None, score: Callable[[list[str]], int]):
+        super().__init__(file)
+        self._path = path
+        self.encoding = find_encoding(path, file, encoding)
+        with self._opened() as stream:
+            top = list(itertools.islice(stream, 4 * HEAD_RECORDS))
+        self._heads = {d: _head(top, d) for d in ([delimiter] if delimiter else DELIMITERS)}
+        self.delimiter = max(self._heads, key=lambda d: (max((score(line.cells) for line in self._heads[d]), default=0), _regularity(self._heads[d])))
+
+    @contextlib.contextmanager
+    def _opened(self):
+        with reading(self.file), open(self._path, encoding=self.encoding, newline="") as stream:
+            yield stream
+
+    def head(self) -> list[Line]:
+        return self._heads[self.delimiter]
+
+    def batches(self, header: Line) -> Iterator[Batch]:
+        width = len(header.cells)
+        with self._opened() as stream:
+            tape: list[str] = []
+            reader = csv.reader(_recorded(stream, tape), delimiter=self.delimiter)
+            for _ in range(len(self.head())):
+                if reader.line_num >= header.number + header.lines - 1:
+                    break
+                next(reader)
+            tape.clear()
+            while True:
+                first = reader.line_num + 1
+                rows, broken = _take(reader)
+                if not tape:
+                    return
+                yield self._batch(rows, tape, first, width, broken)
+                tape.clear()
+
+    def _batch(self, rows: list[list[str]], tape: list[str], first: int, width: int, broken: bool) -> Batch:
+        numbers, strays = np.arange(first, first + len(rows)), 0
+        if broken or len(rows) != len(tape):
+            rows, numbers, strays = self._untangled(rows, tape, first, width)
+        blank = 0
+        if not all(rows):
+            kept = [at for at, row in enumerate(rows) if row]
+            blank = len(rows) - len(kept)
+            rows, numbers = [rows[at] for at in kept], numbers[kept]
+        columns, ragged = columns_of(rows, width)
+        return Batch([_unwrapped(c) for c in columns], pa.array(numbers, pa.int64()), len(tape), blank, ragged, strays)
+
+    def _untangled(self, rows: list[list[str]], tape: list[str], first: int, width: int):
+        """Rows with the numbers of their first lines, when some take several lines or a quote went astray."""
+        out, numbers, strays, at = [], [], 0, 0
+        for row in rows:
+            span = min(1 + sum(len(_BREAK.findall(cell)) for cell in row), len(tape) - at)
+            lines = tape[at:at + span]
+            if span > 1 and self._is_stray(row, lines, width):
+                singles = [self._single(line, width, first + at + n) for n, line in enumerate(lines)]
+                strays += span
+            else:
+                singles = [row]
+            out += singles
+            numbers += range(first + at, first + at + len(singles))
+            at += span
+        for n in range(at, len(tape)):
+            out.append(self._single(tape[n], width, first + n))
+            numbers.append(first + n)
+            strays += 1
+        return out, np.array(numbers, dtype=np.int64), strays
+
+    def _is_stray(self, row: list[str], lines: list[str], width: int) -> bool:
+        """Whether a record of several lines is several records joined by an unclosed quotation mark.
+
+        Properly quoted text never is; a sloppy one is when lines inside it are complete records.
+        """
+        try:
+            list(csv.reader(lines, delimiter=self.delimiter, strict=True))
+            return False
+        except csv.Error:
+            pass
+        complete = [line.count(self.delimiter) == width - 1 for line in lines]
+        return width > 1 and (any(complete[1:-1]) or (len(row) != width and all(complete)) or (complete[-1] and complete[0] and _open_end(lines, self.delimiter)))
+
+    def _single(self, line: str, width: int, number: int) -> list[str]:
+        """One line as one record, quotation marks taken literally where they do not pair up."""
+        try:
+            row = next(csv.reader([line], delimiter=self.delimiter), [])
+            if len(row) == width and not _BREAK.search("".join(row)):
+                return row
+            return next(csv.reader([line], delimiter=self.delimiter, quoting=csv.QUOTE_NONE), [])
+        except csv.Error:
+            raise UserError(f"{self.file}, line {number}: a cell longer than {MAX_CELL:,} characters",
+                            "export the file again; a line break is probably missing") from None
+
+
+def _recorded(stream, tape: list[str]):
+    for line in stream:
+        tape.append(line)
+        yield line
+
+
+def _take(reader) -> tuple[list[list[str]], bool]:
+    """Up to `BATCH_ROWS` records, and whether an endless cell stopped the reading; the reader can go on after it."""
+    rows: list[list[str]] = []
+    try:
+        rows.extend(itertools.islice(reader, BATCH_ROWS))
+        return rows, False
+    except csv.Error:
+        return rows, True
+
+
+def _open_end(lines: list[str], delimiter: str) -> bool:
+    """Whether the quotation mark opened in these lines is still open at their end."""
+    try:
+        list(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+    return False
+
+
+def _head(top: list[str], delimiter: str) -> list[Line]:
+    head, last = [], 0
+    reader = csv.reader(top, delimiter=delimiter)
+    with contextlib.suppress(csv.Error):
+        for cells in itertools.islice(reader, HEAD_RECORDS):
+            head.append(Line(last + 1, cells, reader.line_num - last))
+            last = reader.line_num
+    return head
+
+
+def _regularity(head: list[Line]) -> int:
+    """Records of the commonest width, when that is more than one."""
+    widths = [len(line.cells) for line in head if len(line.cells) > 1]
+    return max((widths.count(w) for w in set(widths)), default=0)
+
+
+def _unwrapped(column: pa.Array) -> pa.Array:
+    """Cells written as ``="0123"``, by which exports keep Excel from taking a text for a number, without that wrap."""
+    if pc.any(pc.starts_with(column, '="')).as_py():
+        return pc.replace_substring_regex(column, r'^="(.*)"$', r"\1")
+    return column
