@@ -69,13 +69,10 @@ if sound; then
 fi
 rm -f "$stamp"
 
-# A conda environment is made by conda: only the project itself is put in.
+conda= # an environment that conda made from environment.yml: its pip adds the project, extras and what tests need
 if [ "$env" != .venv ]; then
+    conda=1
     [ -n "$usable" ] || fail "$env holds no Python 3.11 to 3.13" "conda env create -f environment.yml"
-    [ "$level" = core ] || "$python" -m pip install --require-hashes -q -r "$lock" || fail "pip could not install $lock into $env"
-    "$python" -m pip install -q --no-deps --no-build-isolation -e . || fail "pip could not install the project into $env"
-    printf '%s\n' "$wanted" > "$stamp.tmp" && mv "$stamp.tmp" "$stamp"
-    exit
 fi
 
 # ---- uv, found or installed here --------------------------------------------------------------------------------
@@ -107,9 +104,9 @@ own_uv() {
 
 say "environment: setting up ($level${extras:+, $extras}); once, a minute or two"
 uv=$(command -v uv || true)
-if [ -n "$uv" ] && ! "$uv" --version >/dev/null 2>&1; then uv=; fi
-if [ -z "$uv" ] && { .uv/bin/uv --version >/dev/null 2>&1 || own_uv; }; then uv=.uv/bin/uv; fi
-[ -n "$uv" ] || say "environment: no uv here and none could be installed; plain pip does it, which takes longer"
+if [ -n "$conda" ] || { [ -n "$uv" ] && ! "$uv" --version >/dev/null 2>&1; }; then uv=; fi
+if [ -z "$conda$uv" ] && { .uv/bin/uv --version >/dev/null 2>&1 || own_uv; }; then uv=.uv/bin/uv; fi
+[ -n "$conda$uv" ] || say "environment: no uv here and none could be installed; plain pip does it, which takes longer"
 
 # ---- the environment itself -------------------------------------------------------------------------------------
 if [ -z "$usable" ]; then
@@ -143,7 +140,9 @@ unreachable() {
         "without network: UV_OFFLINE=1 UV_FIND_LINKS=folder-of-wheels make env" "with a mirror: UV_DEFAULT_INDEX=its-address make env"
 }
 
-install --require-hashes -r "$lock" || unreachable "$lock"
+if [ -z "$conda" ] || [ "$level" = dev ]; then # conda has the core already
+    install --require-hashes -r "$lock" || unreachable "$lock"
+fi
 if [ -n "$extras" ]; then
     # Requirements of the extras as pyproject.toml words them, one a line; versions and hashes from the lock of everything.
     wishes=$("$python" -I -c '
@@ -161,7 +160,7 @@ fi
 install --no-deps --no-build-isolation -e . || unreachable "the project itself"
 "$python" -I -c 'import dealerkit' || fail "the environment was made, but the project cannot be imported" "remove .venv and run again"
 if [ "$level" = dev ] && [ -d .git ] && command -v git >/dev/null 2>&1; then
-    git config filter.nbstripout.clean '.venv/bin/python -m nbstripout --keep-id' # .gitattributes names the filter
+    git config filter.nbstripout.clean "$python -m nbstripout --keep-id" # .gitattributes names the filter
 fi
 [ -z "$extras" ] || echo "$extras" > "$env/.dealerkit-extras"
 

@@ -26,7 +26,9 @@ USER, KIT = 2, 1  # exit codes: the user's to mend, the kit's failure
 
 def _stamp():
     """The neighbour `stamp.py`, which isolated Python does not find by name."""
-    spec = spec_from_file_location("dealerkit_stamp", os.path.join(os.path.dirname(os.path.abspath(__file__)), "stamp.py"))
+    spec = spec_from_file_location(
+        "dealerkit_stamp", os.path.join(os.path.dirname(os.path.abspath(__file__)), "stamp.py")
+    )
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -67,10 +69,11 @@ def call(command: list[str]) -> int:
 
 def moved() -> bool:
     """Was this environment made for another folder (the project was copied or renamed)?"""
-    if os.path.islink(sys.prefix):
+    environment = os.path.dirname(os.path.dirname(sys.executable))  # without `site`, sys.prefix is the base Python
+    if os.path.islink(environment):
         return False
     try:
-        with open(os.path.join(sys.prefix, ".dealerkit-core"), encoding="utf-8") as file:
+        with open(os.path.join(environment, ".dealerkit-core"), encoding="utf-8") as file:
             return file.read().splitlines()[-1] != os.getcwd()
     except (OSError, IndexError):
         return False
@@ -86,8 +89,9 @@ def run(dealer: str, command: list[str]) -> tuple[int, str]:
         build = f"build/{dealer}"
         os.makedirs(build, mode=0o700, exist_ok=True)
         if hold(f"{build}/.lock") is None:
-            raise stamp.Refused(f"{dealer} is being made by another run",
-                                "wait until it has ended; other dealers can be made meanwhile")
+            raise stamp.Refused(
+                f"{dealer} is being made by another run", "wait until it has ended; other dealers can be made meanwhile"
+            )
         stamp.stamp(dealer)
         status = f"{build}/status.json"
         if os.path.exists(status):
@@ -96,8 +100,11 @@ def run(dealer: str, command: list[str]) -> tuple[int, str]:
         print(refused, file=sys.stderr)
         return USER, str(refused).partition("\n")[0]
     except OSError as error:
-        print(f"{error.filename or 'build/'}: {error.strerror}\n  → see that the file can be read, and that build/ "
-              "can be written and its disk has room", file=sys.stderr)
+        print(
+            f"{error.filename or 'build/'}: {error.strerror}\n  → see that the file can be read, and that build/ "
+            "can be written and its disk has room",
+            file=sys.stderr,
+        )
         return USER, f"{error.filename}: {error.strerror}"
     os.environ["DEALER"] = os.environ["DEALERKIT_LOCKED"] = dealer
     code = call(command)
@@ -109,7 +116,9 @@ def _why(status: str, code: int) -> tuple[int, str]:
     try:
         with open(status, encoding="utf-8") as file:
             said = json.load(file)
-        return (USER if said["code"] == USER else KIT), f"{said.get('stage') or 'run'}: {said.get('message') or 'failed'}"
+        return (
+            USER if said["code"] == USER else KIT
+        ), f"{said.get('stage') or 'run'}: {said.get('message') or 'failed'}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return (code, "interrupted") if code > 128 else (KIT, "failed; the lines above say why")
 

@@ -41,12 +41,17 @@ def check_dealer(dealer: str) -> None:
     known = sorted(name[:-5] for name in _listed("params") if name.endswith(".yaml"))
     if not DEALER_NAME.fullmatch(dealer):
         what = f"DEALER={dealer!r} is not a dealer's name" if dealer else "no dealer named"
-        raise Refused(what, "use 1 to 64 letters, digits, Chinese characters, - or _, as in DEALER=demo"
-                            f" (known dealers: {', '.join(known) or 'none'})")
+        raise Refused(
+            what,
+            "use 1 to 64 letters, digits, Chinese characters, - or _, as in DEALER=demo"
+            f" (known dealers: {', '.join(known) or 'none'})",
+        )
     if dealer not in known:
         near = _nearest(dealer, known)
-        raise Refused(f"no dealer {dealer!r}: params/{dealer}.yaml is missing{near}",
-                      f"known dealers: {', '.join(known) or 'none'}; copy params/demo.yaml to start one")
+        raise Refused(
+            f"no dealer {dealer!r}: params/{dealer}.yaml is missing{near}",
+            f"known dealers: {', '.join(known) or 'none'}; copy params/demo.yaml to start one",
+        )
 
 
 def check_environment() -> None:
@@ -156,8 +161,8 @@ def module(path: str) -> list:
     """Checksum of a module and what it imports."""
     with open(path, "rb") as file:
         content = file.read()
-    name = path[len(PACKAGE) + 1:-3].replace("/", ".")
-    package = name.rpartition(".")[0] if not name.endswith("__init__") else name[:-len(".__init__")]
+    name = path[len(PACKAGE) + 1 : -3].replace("/", ".")
+    package = name.rpartition(".")[0] if not name.endswith("__init__") else name[: -len(".__init__")]
     return [hashlib.sha256(content).hexdigest(), imports(content.decode("utf-8", "replace"), package)]
 
 
@@ -190,7 +195,7 @@ class Library:
         self.modules: dict[str, list] = {}
         self.data: dict[str, str] = {}
         for path in sorted(_walk(PACKAGE)):
-            relative = path[len(PACKAGE) + 1:]
+            relative = path[len(PACKAGE) + 1 :]
             if path.endswith(".py"):
                 name = relative[:-3].replace("/", ".")
                 name = "" if name == "__init__" else name.removesuffix(".__init__")
@@ -233,7 +238,11 @@ def stage_stamps(library: Library, hashes: Hashes) -> dict[str, dict]:
     for name in _listed("notebooks"):
         if match := NOTEBOOK.fullmatch(name):
             checksum, imported = _cells_of(name, hashes)
-            stamps[match[1]] = {"cells": checksum, "lock": lock, "library": library.stamp(imported, SHELL + RENDER_ONLY)}
+            stamps[match[1]] = {
+                "cells": checksum,
+                "lock": lock,
+                "library": library.stamp(imported, SHELL + RENDER_ONLY),
+            }
     pages = [name for name in library.modules if _within(name, ("report",))]
     stamps["render"] = {"lock": lock, "library": library.stamp(pages, SHELL)}
     return stamps
@@ -244,8 +253,10 @@ def _cells_of(name: str, hashes: Hashes) -> list:
     try:
         return hashes.of(path, cells)
     except (ValueError, KeyError, TypeError):
-        raise Refused(f"{path} is not a notebook that can be read",
-                      "save it again in JupyterLab, or take it back with git checkout") from None
+        raise Refused(
+            f"{path} is not a notebook that can be read",
+            "save it again in JupyterLab, or take it back with git checkout",
+        ) from None
 
 
 # ---- small helpers ---------------------------------------------------------------------------------------------
@@ -331,8 +342,11 @@ def main(arguments: list[str]) -> int:
         print(refused, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"{error.filename or 'build/'}: {error.strerror}\n  → see that the file can be read, and that build/ "
-              "can be written and its disk has room", file=sys.stderr)
+        print(
+            f"{error.filename or 'build/'}: {error.strerror}\n  → see that the file can be read, and that build/ "
+            "can be written and its disk has room",
+            file=sys.stderr,
+        )
         return 2
     return 0
 
