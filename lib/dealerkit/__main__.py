@@ -1,0 +1,84 @@
+"""Commands: what the Makefile's recipes call. `python -m dealerkit --help` lists them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from dealerkit import chain, params
+from dealerkit.errors import UserError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dealerkit", description="What the Makefile calls; `make help` lists what people call.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("execute", "run the notebook of a stage"), ("render", "render its page")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--dealer", required=True)
+        command.add_argument("--stage", required=True)
+    commands.add_parser("dictionary", help="write the data dictionary page").add_argument("--dealer", required=True)
+    schema = commands.add_parser("schema", help="write the JSON schema of params files")
+    schema.add_argument("--check", action="store_true", help="only compare with what is there")
+    strings = commands.add_parser("strings", help="collect translatable messages into the catalogues")
+    strings.add_argument("--check", action="store_true", help="only list what has no translation")
+    demo = commands.add_parser("demo", help="make an invented dealer")
+    demo.add_argument("--dealer", default="demo", help="demo or demo_cn")
+    demo.add_argument("--out", type=Path, required=True, help="folder for the raw files")
+    demo.add_argument("--truth", type=Path, required=True, help="folder for the truth, outside any data/raw")
+    demo.add_argument("--customers", type=int)
+    demo.add_argument("--seed", type=int)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns its exit code: 0 done, 2 the user's mistake, 1 a failure of the kit."""
+    given = _parser().parse_args(arguments)
+    root = Path.cwd()
+    try:
+        if given.command in ("execute", "render", "dictionary"):
+            folders = chain.Folders(root, params.check_dealer_name(given.dealer))
+            if given.command == "dictionary":
+                return chain.guarded(folders, "dictionary", lambda: chain.dictionary(folders))
+            work = chain.execute if given.command == "execute" else chain.render
+            return chain.guarded(folders, given.stage, lambda: work(folders, given.stage))
+        return {"schema": _schema, "strings": _strings, "demo": _demo}[given.command](given, root)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+
+
+def _schema(given: argparse.Namespace, root: Path) -> int:
+    path = root / "params/schema.json"
+    text = json.dumps(params.schema(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    if given.check:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            raise UserError("params/schema.json is not what params.py declares", "run make schema")
+        return 0
+    path.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _strings(given: argparse.Namespace, root: Path) -> int:
+    from dealerkit.report import strings
+
+    messages = strings.collect([root / "lib/dealerkit", root / "notebooks"])
+    if not given.check:
+        strings.merge("zh", messages)
+        print(f"{len(messages)} messages")
+    missing = strings.missing("zh", messages)
+    for message in missing:
+        print(f"no translation: {message.splitlines()[0][:100]}")
+    return 1 if missing and given.check else 0
+
+
+def _demo(given: argparse.Namespace, root: Path) -> int:
+    from dealerkit import demo
+
+    demo.generate(given.dealer, given.out, given.truth, customers=given.customers, seed=given.seed)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""Who is one person: records of all sources joined by exact keys.
+
+Merge rules: the same ID number; the same phone and a name that does not contradict; the same car (VIN) and
+the same name. No-merge rules: two different ID numbers; a person and a company by anything but the ID
+number; a phone on more records than one person can have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from ibis import _
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from dealerkit.params import Params
+
+#: Rules in the order in which a merge is put down to them.
+RULES = ("id_number", "phone", "vin")
+
+_TITLE = r"(?i)(先生|女士|小姐|太太|\bmr\b|\bms\b|\bmrs\b)\.?$"
+_CARRIED = ("customer_type", "name", "gender", "birth_date", "id_number", "phone", "residential_area", "occupation", "income_band",
+            "member_level", "points", "marketing_consent", "created_on", "source_channel")
+
+
+@dataclass(frozen=True)
+class Identified:
+    """Persons and what they hold.
+
+    Attributes:
+        persons: one row per person: person_id, flags, the best value of each attribute, records.
+        records: (source, customer_id) → person_id.
+        cars: one row per person and car held at ``as_of``.
+        merges: rule → pairs of records it joined; ``kept_apart`` → pairs on one phone that contradict.
+    """
+
+    persons: pd.DataFrame
+    records: pd.DataFrame
+    cars: ir.Table
+    merges: dict[str, int]
+
+
+def identify(clean: dict[str, ir.Table], params: Params, as_of: date) -> Identified:
+    """Join the records of ``clean`` into persons (see `Identified`); reads customers, vehicles, leads, sales and service orders."""
+    nodes = _records(clean, params)
+    edges, apart = _edges(clean, nodes, params)
+    group = _components(nodes, edges)
+    nodes = nodes.assign(group=group)
+    nodes["person_id"] = _person_ids(nodes, params.id_key)
+    records = nodes[["source", "customer_id", "person_id"]].sort_values(["source", "customer_id"], ignore_index=True)
+    cars = _cars(clean, records, as_of)
+    persons = _persons(nodes, clean, records, cars)
+    counted = edges.drop_duplicates(["a", "b"])["rule"].value_counts()
+    return Identified(persons, records, cars, {r: int(counted.get(r, 0)) for r in RULES} | {"kept_apart": apart})
+
+
+def _records(clean: dict[str, ir.Table], params: Params) -> pd.DataFrame:
+    """One row per customer record and per lead that names no customer, the most trusted source first."""
+    customers = clean["customers"]
+    frame = customers.select("customer_id", source=customers["_source"], **{c: customers[c] for c in _CARRIED}).to_pandas()
+    if "leads" in clean:
+        leads = clean["leads"].filter(_.customer_id.isnull() & _.phone.notnull())
+        rows = leads.select(customer_id=ibis.literal("lead:") + leads.lead_id, source=ibis.literal("leads"), phone=leads.phone,
+                            created_on=leads.created_at.date()).to_pandas()
+        frame = pd.concat([frame, rows.reindex(columns=frame.columns)], ignore_index=True)
+    trust = {source: i for i, source in enumerate(params.sources)} | {"leads": 10**6}
+    frame["trust"] = frame["source"].map(trust).fillna(len(trust)).astype(int)
+    return frame.sort_values(["trust", "source", "customer_id"], ignore_index=True)
+
+
+def _edges(clean: dict[str, ir.Table], nodes: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, int]:
+    """Pairs of records that are one person, with their rule; and the pairs that a phone suggests and a name contradicts."""
+    light = nodes[["id_number", "phone"]].copy()
+    light["node"] = np.arange(len(nodes))
+    light["folded"] = nodes["name"].str.lower().str.replace(r"[\s·.]+", "", regex=True)
+    light["company"] = nodes["customer_type"].eq("company")
+    by_id = _pairs(light, "id_number", limit=None)
+    phones = light.assign(phone=light["phone"].where(light.groupby("phone")["node"].transform("size") <= params.checks.max_customers_per_phone))
+    by_phone = _pairs(phones, "phone", limit=params.checks.max_customers_per_phone)
+    by_vin = _vin_pairs(clean, nodes, params.checks.max_customers_per_phone)
+    agree = _names_agree(light, by_phone, missing_agrees=True)
+    same_name = _names_agree(light, by_vin, missing_agrees=False)
+    edges = pd.concat([by_id.assign(rule="id_number"), by_phone[agree].assign(rule="phone"), by_vin[same_name].assign(rule="vin")], ignore_index=True)
+    soft = edges["rule"] != "id_number"
+    a, b = edges["a"].to_numpy(), edges["b"].to_numpy()
+    ids, company = light["id_number"].to_numpy(object), light["company"].to_numpy()
+    other_id = pd.notna(ids[a]) & pd.notna(ids[b]) & (ids[a] != ids[b])
+    forbidden = soft & (other_id | (company[a] != company[b]))
+    return edges[~forbidden].reset_index(drop=True), int((~agree).sum() + (forbidden & (edges["rule"] == "phone")).sum())
+
+
+def _pairs(frame: pd.DataFrame, key: str, limit: int | None) -> pd.DataFrame:
+    """Pairs (a, b) of nodes with the same key: all pairs in small groups, else each with the first."""
+    known = frame[frame[key].notna()]
+    size = known.groupby(key)["node"].transform("size")
+    known = known[size > 1]
+    if limit is None:
+        first = known.groupby(key)["node"].transform("min")
+        pairs = pd.DataFrame({"a": first, "b": known["node"]})
+        return pairs[pairs["a"] != pairs["b"]].reset_index(drop=True)
+    both = known[["node", key]].merge(known[["node", key]], on=key, suffixes=("_a", "_b"), validate="many_to_many")
+    both = both[both["node_a"] < both["node_b"]]
+    return both.rename(columns={"node_a": "a", "node_b": "b"})[["a", "b"]].reset_index(drop=True)
+
+
+def _vin_pairs(clean: dict[str, ir.Table], nodes: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Pairs of records seen with the same car as owner, buyer or visitor."""
+    seen = [clean[t].select("vin", "customer_id") for t in ("vehicles", "sales_orders", "service_orders") if t in clean]
+    held = ibis.union(*seen, distinct=True) if len(seen) > 1 else seen[0].distinct()
+    held = held.filter(_.vin.notnull() & _.customer_id.notnull())
+    held = held.mutate(n=_.count().over(group_by="vin")).filter(_.n.between(2, limit)).drop("n").to_pandas()
+    index = pd.Series(np.arange(len(nodes)), index=nodes["customer_id"])
+    held["node"] = held["customer_id"].map(index[~index.index.duplicated()])
+    held = held.dropna(subset=["node"]).astype({"node": int})
+    return _pairs(held, "vin", limit)
+
+
+def _names_agree(light: pd.DataFrame, pairs: pd.DataFrame, missing_agrees: bool) -> pd.Series:
+    names = light["folded"]
+    left, right = names.iloc[pairs["a"]].reset_index(drop=True), names.iloc[pairs["b"]].reset_index(drop=True)
+    missing = left.isna() | right.isna()
+    title = left.str.contains(_TITLE, regex=True, na=False) | right.str.contains(_TITLE, regex=True, na=False)
+    same = (left == right) | (title & (left.str[:1] == right.str[:1]))
+    return (same & ~missing) | (missing if missing_agrees else False)
+
+
+def _components(nodes: pd.DataFrame, edges: pd.DataFrame) -> np.ndarray:
+    """Group number of each record; groups that chain two different ID numbers keep the ID-number edges only."""
+    group = _connected(len(nodes), edges)
+    ids = pd.Series(nodes["id_number"].to_numpy(object)).groupby(group).nunique()
+    torn = np.isin(group, ids.index[ids > 1])
+    if torn.any():
+        a = edges["a"].to_numpy()
+        group = _connected(len(nodes), edges[~torn[a] | (edges["rule"] == "id_number").to_numpy()])
+    return group
+
+
+def _connected(size: int, edges: pd.DataFrame) -> np.ndarray:
+    graph = coo_array((np.ones(len(edges), dtype=np.int8), (edges["a"].to_numpy(), edges["b"].to_numpy())), shape=(size, size))
+    return connected_components(graph, directed=False)[1]
+
+
+def _person_ids(nodes: pd.DataFrame, key: str) -> pd.Series:
+    """Keyed hash of the first (source, customer_id) of each group, so that a rerun finds the same ids."""
+    first = nodes.groupby("group")[["source", "customer_id"]].first()
+    secret = hashlib.blake2b(key.encode(), digest_size=32).digest()
+    ids = [("P" + hashlib.blake2b(f"{source}\x1f{record}".encode(), key=secret, digest_size=7).hexdigest())
+           for source, record in zip(first["source"], first["customer_id"], strict=True)]
+    return nodes["group"].map(pd.Series(ids, index=first.index))
+
+
+def _cars(clean: dict[str, ir.Table], records: pd.DataFrame, as_of: date) -> ir.Table:
+    """Cars in hand at ``as_of``: not disposed of, not traded in, not bought later by somebody else."""
+    who = ibis.memtable(records[["customer_id", "person_id"]].drop_duplicates("customer_id"))
+    vehicles = clean["vehicles"]
+    held = vehicles.inner_join(who, "customer_id")
+    gone = held.disposed_on.notnull() & (held.disposed_on <= ibis.literal(as_of))
+    held = held.mutate(left_reason=gone.ifelse("disposed", ibis.null("string")))
+    if "sales_orders" in clean:
+        traded = clean["sales_orders"].filter(_.trade_in_vin.notnull()).group_by(t_vin=_.trade_in_vin).agg(traded_on=_.delivered_on.max())
+        held = held.left_join(traded, held.vin == traded.t_vin).drop("t_vin")
+        bought_after = held.purchased_on.notnull() & (held.purchased_on > held.traded_on)
+        held = held.mutate(left_reason=held.left_reason.coalesce((held.traded_on.notnull() & ~bought_after).ifelse("traded_in", ibis.null("string")))).drop("traded_on")
+    return held.mutate(in_hand=held.left_reason.isnull()).drop("customer_id")
+
+
+def _persons(nodes: pd.DataFrame, clean: dict[str, ir.Table], records: pd.DataFrame, cars: ir.Table) -> pd.DataFrame:
+    """One row per person with the first known value of each attribute, the most trusted record first."""
+    grouped = nodes.groupby("person_id", sort=True)
+    persons = grouped[list(_CARRIED)].first()
+    persons["records_count"] = grouped.size()
+    persons["sources_count"] = grouped["source"].nunique()
+    persons["created_on"] = grouped["created_on"].min()
+    owners = cars.filter(_.in_hand).select("person_id").distinct().to_pandas()["person_id"]
+    former = cars.select("person_id").distinct().to_pandas()["person_id"]
+    persons["is_owner"] = persons.index.isin(owners)
+    persons["is_former_owner"] = persons.index.isin(former) & ~persons["is_owner"]
+    persons["is_prospect"] = ~persons["is_owner"] & ~persons["is_former_owner"]
+    persons["is_company"] = persons["customer_type"].eq("company")
+    return persons.reset_index()

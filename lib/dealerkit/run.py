@@ -1,0 +1,334 @@
+"""What a notebook holds: one dealer's run, with its tables, facts, sentences and figures.
+
+Executed by make, a run writes where the chain told it to. Opened by hand (JupyterLab, nbval) it reads what make
+built and saves below `build/<dealer>/scratch/`, so trying things never changes what make built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow.parquet as pq
+from IPython import get_ipython
+from IPython.display import display
+
+from dealerkit import charts, engine
+from dealerkit import params as params_
+from dealerkit.errors import UserError
+from dealerkit.report import fragments, scan
+from dealerkit.report.fragments import Action, Card, Col
+from dealerkit.report.translate import Translator, fields
+from dealerkit.tables import TABLES
+
+__all__ = ["Action", "Card", "Col", "Run", "open_run"]
+
+
+def project_root() -> Path:
+    """The folder with the Makefile: DEALERKIT_ROOT, else the working folder or one above it."""
+    named = os.environ.get("DEALERKIT_ROOT")
+    here = Path(named) if named else Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "params").is_dir() and (folder / "Makefile").is_file():
+            return folder
+    raise UserError("this is no dealerkit folder: no params/ and Makefile here or above", "start from the project's folder, or set DEALERKIT_ROOT")
+
+
+def open_run(dealer: str, as_of: str | date | None = None, overrides: Mapping | None = None, page: str = "scratch") -> Run:
+    """The run of a dealer, for a notebook.
+
+    Args:
+        dealer: name of a params file.
+        as_of: day of which all is computed, or None for the one the audit found.
+        overrides: params to replace, as in ``{"windows.lost_months": 18}``.
+        page: name of the notebook (`20-customers`).
+
+    Raises `UserError` for an unknown dealer, a bad date, unknown or bad params.
+    """
+    root = project_root()
+    params = params_.load(root / "params" / f"{params_.check_dealer_name(dealer)}.yaml")
+    params = params.overridden(dict(overrides)) if overrides else params
+    return Run(root, params, _day(as_of), page)
+
+
+def _day(text: str | date | None) -> date | None:
+    if text is None or text == "" or isinstance(text, date):
+        return text or None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"as_of {text!r} is no date", "write year, month and day, as in 2026-06-30") from None
+
+
+class Run:
+    """One dealer's run (see `open_run`).
+
+    Attributes:
+        dealer, params, page: as given.
+        asked_as_of: the day asked for, or None.
+        language: of the report.
+        t: translator into it.
+    """
+
+    def __init__(self, root: Path, params: params_.Params, asked_as_of: date | None, page: str):
+        self.dealer, self.params, self.asked_as_of, self.page = params.dealer, params, asked_as_of, page
+        self.raw_dir, self.build = root / "data/raw" / self.dealer, root / "build" / self.dealer
+        self.state = root / "data/state" / self.dealer
+        by_make = os.environ.get("DEALERKIT_STAGE")
+        self.out_dir = self.build / f".{page}.part" if by_make == page else self.build / "scratch" / page
+        self.out_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.language = params_.environment_language(params)
+        self.t = Translator(self.language)
+        self._facts: dict[str, dict] = {}
+        self._saved: set[str] = set()
+        self._connection = None
+        if by_make != page and get_ipython() is not None:
+            _show(fragments.lab_style(), "")
+
+    # ---- tables ------------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self):
+        """The engine's connection, opened when first used."""
+        if self._connection is None:
+            self._connection = engine.connect(self.params.engine, self.out_dir / "spill")
+        return self._connection
+
+    @property
+    def as_of(self) -> date:
+        """The day of which all is computed: the one asked for, else the one the audit found."""
+        if self.asked_as_of:
+            return self.asked_as_of
+        return date.fromisoformat(self.known("as_of"))
+
+    def table(self, name: str) -> ir.Table:
+        """A built table, lazily: nothing is read until it is asked for (`.to_pandas()`, `.head().to_pandas()`)."""
+        return self.engine.read_parquet(self._path(name), table_name=f"{name}_{len(self._saved)}")
+
+    def frame(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
+        """A built table as a pandas frame, or some of its columns."""
+        return pq.read_table(self._path(name), columns=columns).to_pandas(date_as_object=False)
+
+    def tables(self) -> pd.DataFrame:
+        """Every table there is to read: name, the page that made it, rows, columns."""
+        rows = []
+        for path in self._paths().values():
+            meta = pq.read_metadata(path)
+            rows.append({"table": path.stem, "page": path.parent.name, "rows": meta.num_rows, "columns": meta.num_columns})
+        return pd.DataFrame(rows, columns=["table", "page", "rows", "columns"])
+
+    def _paths(self) -> dict[str, Path]:
+        found = {p.stem: p for folder in sorted(self.build.glob("[0-9][0-9]-*")) if folder.is_dir() for p in sorted(folder.glob("*.parquet"))}
+        return found | {name: self.out_dir / f"{name}.parquet" for name in sorted(self._saved)}
+
+    def _path(self, name: str) -> Path:
+        paths = self._paths()
+        if name not in paths:
+            raise UserError(f"no table {name!r}{params_.nearest(name, paths)}", f"there are {', '.join(paths) or 'none yet'}; `make report DEALER={self.dealer}` builds them")
+        return paths[name]
+
+    def has(self, name: str) -> bool:
+        """Whether a table is there to read."""
+        return name in self._paths()
+
+    def clean(self) -> dict[str, ir.Table]:
+        """The clean canonical tables of the audit, by name."""
+        return {name: self.table(name) for name in TABLES if self.has(name)}
+
+    def save(self, name: str, rows: ir.Table | pd.DataFrame, order_by: list[str]) -> int:
+        """Write a table, ordered so that its bytes never depend on the engine; returns the number of rows."""
+        expression = ibis.memtable(rows) if isinstance(rows, pd.DataFrame) else rows
+        count = engine.write(expression, self.out_dir / f"{name}.parquet", order_by)
+        self._saved.add(name)
+        return count
+
+    # ---- facts -------------------------------------------------------------------------------------------------
+
+    def fact(self, name: str, value, rows: int | None = None, table: str | None = None):
+        """Name a number, day or text so that sentences, cards and later pages can say it; returns the value.
+
+        Args:
+            name: an identifier with its unit (`lost_share`).
+            value: what JSON can hold, or a date.
+            rows: how many rows made it.
+            table: which table they are in.
+        """
+        if not name.isidentifier():
+            raise UserError(f"{name!r} cannot name a fact", "use letters, digits and _")
+        self._facts[name] = {"value": _plain(value), "rows": None if rows is None else int(rows), "table": table, "cell": _cell(), "page": self.page}
+        (self.out_dir / "facts.json").write_text(json.dumps(self._facts, ensure_ascii=False, sort_keys=True, indent=1), encoding="utf-8")
+        return value
+
+    def facts(self) -> dict[str, dict]:
+        """Every fact of the pages built before this one and of this one: name → value, rows, table, cell, page."""
+        found: dict[str, dict] = {}
+        for path in sorted(self.build.glob("[0-9][0-9]-*/facts.json")):
+            if path.parent.name < self.page or not self.page[:2].isdigit():
+                found |= json.loads(path.read_text(encoding="utf-8"))
+        return found | self._facts
+
+    def known(self, name: str, default=...):
+        """The value of a fact; `UserError` when there is none and no default."""
+        facts = self.facts()
+        if name not in facts:
+            if default is not ...:
+                return default
+            raise UserError(f"no fact {name!r}{params_.nearest(name, facts)}", f"`make report DEALER={self.dealer}` builds the pages that make it")
+        return facts[name]["value"]
+
+    def last_time(self) -> dict | None:
+        """Facts of the newest report with a strictly earlier `as_of`: ``{"as_of": …, "facts": …}``, or None at the first report."""
+        earlier = [p for p in sorted(self.state.glob("snapshots/*.json")) if p.stem < self.as_of.isoformat()]
+        return json.loads(earlier[-1].read_text(encoding="utf-8")) if earlier else None
+
+    # ---- what the page says --------------------------------------------------------------------------------------
+
+    def text(self, template: str, **values) -> str:
+        """The sentence in the report's language; placeholders that are not given are facts."""
+        return self._filled(template, values)[0]
+
+    def _filled(self, template: str, given: dict) -> tuple[str, str]:
+        facts, used = None, []
+        values = dict(given)
+        for name, _kind in fields(template):
+            if name in values:
+                if isinstance(values[name], (int, float)) and not isinstance(values[name], bool) and name not in self._facts:
+                    self.fact(name, values[name])
+                continue
+            facts = facts if facts is not None else self.facts()
+            if name not in facts:
+                raise UserError(f"no fact {name!r} for the sentence {template!r}{params_.nearest(name, facts)}", "name it with run.fact, or give it as an argument")
+            values[name] = facts[name]["value"]
+            used.append(facts[name])
+        return self.t.say(template, **values), self._origin(used)
+
+    def _origin(self, used: Iterable[dict] = ()) -> str:
+        used = list(used)
+        if not used:
+            return f"{self.page} · cell {_cell()}"
+        places = [f"{f['page']} · cell {f['cell']}" + (f" · {f['table']}" if f["table"] else "") + (f" · {f['rows']:,} rows" if f["rows"] is not None else "") for f in used]
+        return "; ".join(dict.fromkeys(places))
+
+    def headline(self, template: str, lead: str = "", **values) -> None:
+        """The finding of the page as its title, with a sentence under it."""
+        text, origin = self._filled(template, _used(template, values))
+        under = self._filled(lead, _used(lead, values))[0] if lead else ""
+        _show(fragments.headline(text, under, origin))
+
+    def heading(self, text: str) -> None:
+        """A heading in the contents list."""
+        _show(fragments.heading(self.t.text(text)))
+
+    def say(self, template: str, **values) -> None:
+        """A sentence with its numbers."""
+        _show(fragments.paragraph(*self._filled(template, values)))
+
+    def note(self, template: str, **values) -> None:
+        """A remark in small letters."""
+        _show(fragments.note(self._filled(template, values)[0]))
+
+    def card(self, label: str, template: str, note: str = "", target=None, target_kind: str = "count", better: str | None = None, **values) -> Card:
+        """One number for `cards`: its label, the number, its definition; the change against last time when there was one.
+
+        Args:
+            label, template, note: messages; the first placeholder of ``template`` is the fact compared with last time.
+            target: target from params, shown beside the number.
+            target_kind: kind of the target.
+            better: ``up`` or ``down``, the good direction.
+        """
+        value, origin = self._filled(template, _used(template, values))
+        under = self._filled(note, _used(note, values))[0] if note else ""
+        change, direction = self._change(template, better)
+        shown = "" if target is None else self.t.value(target, target_kind)
+        return Card(self.t.text(label), value, change, direction, under, shown, origin)
+
+    def _change(self, template: str, better: str | None) -> tuple[str, str]:
+        last = self.last_time()
+        name, kind = fields(template)[0]
+        kind = kind.split("|")[0]
+        before = (last or {}).get("facts", {}).get(name)
+        now = self.facts().get(name, {}).get("value")
+        if before is None or now is None or not better:
+            return "", "none"
+        step = now - before
+        since = self.t.value(date.fromisoformat(last["as_of"]), "day")
+        if round(step, 6) == 0:
+            return self.t.say("▬ as on {since:text}", since=since), "flat"
+        size = self.t.value(abs(step), {"share": "points", "score": "number"}.get(kind, kind))
+        sign = "▲" if step > 0 else "▼"
+        return self.t.say("{sign:text} {size:text} since {since:text}", sign=sign, size=size, since=since), "better" if (step > 0) == (better == "up") else "worse"
+
+    def cards(self, items: list[Card]) -> None:
+        """A row of numbers."""
+        _show(fragments.cards(items, self.t))
+
+    def todo(self, items: list[tuple[str, str, str]], **values) -> None:
+        """What to do next: (request, gain, how) each, as messages; placeholders are facts or ``values``."""
+        done = []
+        for title, gain, how in items:
+            said = [self._filled(part, _used(part, values)) if part else ("", "") for part in (title, gain, how)]
+            done.append(Action(title=said[0][0], gain=said[1][0], how=said[2][0], origin=said[0][1]))
+        _show(fragments.actions(done))
+
+    def trust(self, score: str, template: str, **values) -> None:
+        """How far the numbers can be trusted: the fact that is the score (0–100), and why."""
+        text, origin = self._filled(template, values)
+        _show(fragments.trust(self.known(score, None), text, self.t, origin))
+
+    def gap(self, title: str, why: str, remedy: str, **values) -> None:
+        """What was not possible, why, and what would make it possible."""
+        parts = [self._filled(part, _used(part, values))[0] for part in (title, why, remedy)]
+        _show(fragments.gap(*parts, self.t))
+
+    def figure(self, fig, finding: str, reading: str = "", size: str = "third", **values) -> None:
+        """A chart with what to see in it; its picture's hash is printed, so that a rerun can be compared."""
+        picture = charts.png(fig)
+        said = [self._filled(part, _used(part, values)) if part else ("", "") for part in (finding, reading)]
+        html = fragments.figure(picture, said[0][0], said[1][0], texts=charts.texts(fig), size=size, origin=said[0][1])
+        _show(html, f"{said[0][0]} [picture {hashlib.sha256(picture).hexdigest()[:8]}]")
+
+    def show(self, frame: pd.DataFrame, columns: list[Col], caption: str = "", total: Mapping | None = None, highlight: Iterable[int] = (), **values) -> None:
+        """A table; headings and caption are messages."""
+        labelled = [replace(c, label=self.t.text(c.label or c.name)) for c in columns]
+        said, origin = self._filled(caption, values) if caption else ("", "")
+        _show(fragments.table(frame, labelled, self.t, said, highlight, total, origin or self._origin()))
+
+
+def _used(template: str, values: Mapping) -> dict:
+    """Those of the values that the template has a place for."""
+    names = {name for name, _ in fields(template)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _show(html: str, text: str | None = None) -> None:
+    display({"text/html": html, "text/plain": scan.plain(html) if text is None else text}, raw=True)
+
+
+def _cell() -> int | None:
+    """Number of the running code cell, as JupyterLab counts a fresh run."""
+    shell = get_ipython()
+    return None if shell is None else shell.execution_count
+
+
+def _plain(value):
+    if isinstance(value, date):
+        return value.isoformat()[:10]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return None if value != value else round(value, 9)
+    if value is None or isinstance(value, (int, str, bool)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return round(float(value), 9)
