@@ -143,18 +143,49 @@ unreachable() {
 if [ -z "$conda" ] || [ "$level" = dev ]; then # conda has the core already
     install --require-hashes -r "$lock" || unreachable "$lock"
 fi
-if [ -n "$extras" ]; then
-    # Requirements of the extras as pyproject.toml words them, one a line; versions and hashes from the lock of everything.
-    wishes=$("$python" -I -c '
-import sys, tomllib
+# Prints the pins, with hashes, that the extras still lack; what a package needs is known once it is installed, so this
+# is asked until nothing is lacking. (pip takes hashes from pins only, not from constraints.)
+lacking() {
+    "$python" -I - $extras <<'PYTHON'
+import re, sys, tomllib
+from importlib import metadata
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 known = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]
-for name in sys.argv[1:]:
-    if name not in known:
-        raise SystemExit("environment: EXTRAS: %r is no extra; allowed: %s" % (name, ", ".join(known)))
-    print("\n".join(known[name]))' $extras) || exit 2
+pins = re.split(r"\n(?=\S)", open("requirements-extras.lock", encoding="utf-8").read().strip())
+pinned = {}  # a package may have one pin for each of several Pythons
+for pin in pins:
+    pinned.setdefault(pin.partition("==")[0], []).append(pin)
+installed = {canonicalize_name(d.metadata["Name"]): d for d in metadata.distributions()}
+for extra in sys.argv[1:]:
+    if extra not in known:
+        raise SystemExit(f"environment: EXTRAS={extra!r} is no extra; allowed: " + ", ".join(known))
+waiting = [Requirement(wish) for extra in sys.argv[1:] for wish in known[extra]]
+seen = set()
+while waiting:
+    wish = waiting.pop()
+    name = canonicalize_name(wish.name)
+    if (name, *sorted(wish.extras)) in seen:
+        continue
+    seen.add((name, *sorted(wish.extras)))
+    there = installed.get(name)
+    if there is None or not any(pin.startswith(f"{name}=={there.version} ") for pin in pinned[name]):
+        print(*pinned[name], sep="\n")
+        continue
+    for further in map(Requirement, there.requires or []):
+        if further.marker is None or any(further.marker.evaluate({"extra": extra}) for extra in ("", *wish.extras)):
+            waiting.append(further)
+PYTHON
+}
+if [ -n "$extras" ]; then
     list=$(mktemp)
-    printf '%s\n' "$wishes" > "$list"
-    install -c requirements-extras.lock -r "$list" || { rm -f "$list"; unreachable "EXTRAS=$EXTRAS"; }
+    before=
+    while lacking > "$list" || { rm -f "$list"; exit 2; } && [ -s "$list" ]; do
+        [ "$before" != "$(cat "$list")" ] || { rm -f "$list"; fail "an extra of $extras is not in requirements-extras.lock as installed"; }
+        before=$(cat "$list")
+        install --no-deps --require-hashes -r "$list" || { rm -f "$list"; unreachable "EXTRAS=$extras"; }
+    done
     rm -f "$list"
 fi
 install --no-deps --no-build-isolation -e . || unreachable "the project itself"

@@ -137,7 +137,9 @@ UV = r"""#!/bin/sh
 [ "$1" = --version ] || echo "uv $*" >> calls.log
 case "$1 $2" in
     "venv -q") mkdir -p .venv/bin && cp bin/python3 .venv/bin/python ;;
-    "pip install") [ ! -e broken ] ;;
+    "pip install")
+        case "$*" in *--no-deps\ --require-hashes*) for list; do :; done; cat "$list" >> calls.log ;; esac
+        [ ! -e broken ] ;;
 esac
 """
 PYTHON = r"""#!/bin/sh
@@ -217,12 +219,25 @@ def test_a_broken_environment_is_built_anew(machine):
     assert set_up(machine)[:2] == (0, [venv(machine), CORE, SELF])
 
 
-def test_extras_come_at_the_locked_versions_and_stay(machine):
-    code, calls, _ = set_up(machine, EXTRAS="pdf,cluster")
-    assert (code, len(calls)) == (0, 4)
-    assert "--compile-bytecode -c requirements-extras.lock -r " in calls[2]
-    assert set_up(machine, EXTRAS="pdf")[:2] == (0, [])
+def test_extras_come_at_the_locked_versions_with_hashes(machine):
+    code, calls, said = set_up(machine, EXTRAS="pdf")
+    assert calls[2].startswith(
+        "uv pip install -q --python .venv/bin/python --compile-bytecode --no-deps --require-hashes"
+    )
+    assert re.fullmatch(r"weasyprint==[0-9.]+ \\", calls[3])
+    assert all(re.fullmatch(r" +--hash=sha256:[0-9a-f]{64}( \\)?", line) for line in calls[4:])
+    # this uv installs nothing, which must not be taken as done
+    assert (code, "not in requirements-extras.lock as installed" in said) == (2, True)
+    assert not (machine / ".venv/.dealerkit-core").exists()
+
+
+def test_extras_once_asked_for_stay(machine):
+    text = (machine / "pyproject.toml").read_text(encoding="utf-8")
+    small = text.replace("[project.optional-dependencies]", '[project.optional-dependencies]\nsmall = ["pandas>=2"]')
+    (machine / "pyproject.toml").write_text(small, encoding="utf-8")
+    assert set_up(machine, EXTRAS="small")[0] == 0
     assert set_up(machine)[:2] == (0, [])
+    assert (machine / ".venv/.dealerkit-extras").read_text(encoding="utf-8") == "small\n"
 
 
 @pytest.mark.parametrize("extras", ["spork", "pdf;touch y", "$(touch y)", "../x"])
