@@ -11,28 +11,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
-import unicodedata
+import gc
+import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 from pathlib import Path
 
 from dealerkit import engine, tables
 from dealerkit.errors import UserError, UserErrors
-from dealerkit.ingest import derive, headers, workbook
-from dealerkit.ingest.database import DatabasePart, inside
+from dealerkit.ingest import derive, headers
 from dealerkit.ingest.feed import Counts, Feeder, Plan, Sink
-from dealerkit.ingest.headers import Entry, Feed, Several, Unrecognised
-from dealerkit.ingest.readers import ParquetPart, Part, plain
-from dealerkit.ingest.text import TextPart, long_cells
-from dealerkit.params import FileParams, Params, nearest
-
-TEXT_SUFFIXES = (".csv", ".txt", ".tsv")
-READABLE = (*TEXT_SUFFIXES, *workbook.SUFFIXES, ".parquet")
-
-_DATABASES = (".sqlite", ".sqlite3", ".db", ".duckdb")
-_PACKED = (".zip", ".gz", ".7z", ".rar", ".bz2", ".xz")
+from dealerkit.ingest.files import Look, Unread, look_at
+from dealerkit.ingest.headers import Feed
+from dealerkit.ingest.readers import plain
+from dealerkit.ingest.text import long_cells
+from dealerkit.params import Params
 
 
 @dataclass(frozen=True)
@@ -71,15 +64,6 @@ class TableRead:
 
 
 @dataclass(frozen=True)
-class Unread:
-    """A file or sheet that was not read, and why."""
-
-    file: str
-    sheet: str
-    why: str
-
-
-@dataclass(frozen=True)
 class Ingested:
     """What was read: parts in order, tables, what was not read, and which tables nobody delivered and were derived."""
 
@@ -89,16 +73,9 @@ class Ingested:
     derived: tuple[str, ...]
 
 
-@dataclass
-class _Look:
-    """What looking at the headers gave."""
-
-    plans: list[Plan] = field(default_factory=list)
-    unread: list[Unread] = field(default_factory=list)
-    problems: list[UserError] = field(default_factory=list)
-
-
-def ingest(params: Params, raw_dir: Path, out_dir: Path, tick: Callable[[str, int], None] = lambda file, rows: None) -> Ingested:
+def ingest(
+    params: Params, raw_dir: Path, out_dir: Path, tick: Callable[[str, int], None] = lambda file, rows: None
+) -> Ingested:
     """Read the dealer's files into raw tables in ``out_dir``.
 
     Args:
@@ -110,15 +87,15 @@ def ingest(params: Params, raw_dir: Path, out_dir: Path, tick: Callable[[str, in
     Raises `UserError` or `UserErrors`, with all problems of all files together, before anything is written.
     """
     raw_dir, out_dir = Path(raw_dir), Path(out_dir)
-    with long_cells():
-        look = _look(params, raw_dir)
+    with long_cells(), _uncollected():
+        look = look_at(params, raw_dir)
         _refuse(look, params)
         derived = _derivable(look.plans)
         with _writing(out_dir):
             return _read(params, look, derived, out_dir, tick)
 
 
-def _read(params: Params, look: _Look, derived: list[str], out_dir: Path, tick) -> Ingested:
+def _read(params: Params, look: Look, derived: list[str], out_dir: Path, tick) -> Ingested:
     sink = Sink(out_dir)
     try:
         files = []
@@ -137,6 +114,7 @@ def _read(params: Params, look: _Look, derived: list[str], out_dir: Path, tick) 
                 made[name] = derive.add_derived(connection, sink, name)
         finally:
             connection.disconnect()
+            shutil.rmtree(out_dir / "spill", ignore_errors=True)
     found = {}
     for name in tables.TABLES:
         if name in written or name in derived:
@@ -149,6 +127,18 @@ def _read(params: Params, look: _Look, derived: list[str], out_dir: Path, tick) 
 
 
 @contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection for a while: looking for cycles among millions of cells doubles the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@contextlib.contextmanager
 def _writing(out_dir: Path) -> Iterator[None]:
     """Leaves no half-written table behind, and turns a full disk or a locked folder into `UserError`."""
     try:
@@ -156,9 +146,13 @@ def _writing(out_dir: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError("the disk is full: the raw tables cannot be written", "free some space and run again") from None
+            raise UserError(
+                "the disk is full: the raw tables cannot be written", "free some space and run again"
+            ) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise UserError(f"no permission to write into {out_dir.name}", "give the user who runs the kit the right to write there") from None
+            raise UserError(
+                f"no permission to write into {out_dir.name}", "give the user who runs the kit the right to write there"
+            ) from None
         raise
     finally:
         for left in out_dir.glob("raw_*.part*"):
@@ -184,198 +178,42 @@ def _report(plan: Plan, counts: Counts) -> FileRead:
             made.setdefault(feed.table.name, {}).update(feed.made | how)
     used = {at for feed in plan.feeds for at in feed.columns.values()}
     unused = tuple(plain(h) for at, h in enumerate(heads) if h and h.strip() and at not in used)
-    return FileRead(plan.part.file, plan.part.sheet, plan.entry.source, plan.part.encoding, plan.part.delimiter, tuple(plan.tables),
-                    plan.header.number, counts, matched, made, unused)
+    return FileRead(
+        plan.part.file,
+        plan.part.sheet,
+        plan.entry.source,
+        plan.part.encoding,
+        plan.part.delimiter,
+        tuple(plan.tables),
+        plan.header.number,
+        counts,
+        matched,
+        made,
+        unused,
+    )
 
 
-def _refuse(look: _Look, params: Params) -> None:
+def _refuse(look: Look, params: Params) -> None:
     """Stop when something is wrong, all of it at once, or when there are no visits at all."""
     if len(look.problems) == 1:
         raise look.problems[0]
     if look.problems:
-        raise UserErrors(f"{params.dealer}: {len(look.problems)} problems with the raw files",
-                         [f"{p.what}\n      → {p.remedy}" for p in look.problems])
+        raise UserErrors(
+            f"{params.dealer}: {len(look.problems)} problems with the raw files",
+            [f"{p.what}\n      → {p.remedy}" for p in look.problems],
+        )
     if any("service_orders" in plan.tables for plan in look.plans):
         return
     seen = [f"{plan.part}: read as {', '.join(plan.tables)}" for plan in look.plans]
     seen += [f"{u.file}{f', sheet {u.sheet!r}' if u.sheet else ''}: {u.why}" for u in look.unread]
     table = tables.TABLES["service_orders"]
     needs = ", ".join(f"{c.name} ({c.zh})" for c in table.columns if c.required)
-    raise UserErrors(f"{params.dealer}: no workshop visits (service_orders, {table.zh}) among the raw files, and nothing can be said without them", seen,
-                     f"deliver them with headers for {needs}, or map their headers in the params (files: … columns: …)")
-
-
-def _look(params: Params, raw_dir: Path) -> _Look:
-    """Open every file that is to be read and settle what it feeds."""
-    look = _Look()
-    for file, entry in _files(params, raw_dir, look):
-        try:
-            parts, empty = _parts(raw_dir, file, entry)
-        except UserError as error:
-            look.problems.append(error)
-            continue
-        look.unread += [Unread(file, sheet, "an empty sheet") for sheet in empty]
-        refused = []
-        plans = [p for part in parts if (p := _plan(part, entry, look, refused))]
-        if not plans and (entry.named or entry.tables):
-            look.problems += [UserError(f"{part}: {why}", "say in the params what it is (tables:, columns:, header_row:), or take its entry out")
-                              for part, why in refused] or [UserError(f"{file}: no sheet with cells", "deliver it again, or take its entry out of the params")]
-        else:
-            look.unread += [Unread(part.file, part.sheet, why) for part, why in refused]
-        look.plans += plans
-    seen: dict[tuple, str] = {}
-    for plan in look.plans:
-        for table in plan.tables:
-            place = (plan.part.file, plan.part.sheet, table)
-            if place in seen and not plan.part.names_only:
-                look.problems.append(UserError(f"{plan.part}: two entries under files: in the params read {table} from it", "keep one of them"))
-            seen[place] = table
-    return look
-
-
-def _plan(part: Part, entry: Entry, look: _Look, refused: list) -> Plan | None:
-    """How to read one part, or nothing when it is none of ours (noted in `refused`) or wrong (noted in the look)."""
-    try:
-        if not any(cell and cell.strip() for line in part.head() for cell in line.cells):
-            raise UserError(f"{part}: holds no header, only empty lines", "deliver it again, or take it out of the raw folder")
-        at = headers.find_header(part, entry)
-        plan = Plan(part, entry, at, headers.choose(part.head()[at].cells, entry, part))
-    except Unrecognised as why:
-        refused.append((part, str(why)))
-        return None
-    except Several as several:
-        look.problems += several.problems
-        return None
-    except UserError as error:
-        look.problems.append(error)
-        return None
-    heads = plan.header.cells
-    vehicle = headers.match(tables.TABLES["vehicles"], heads, entry, part).columns
-    plan.vin_at, plan.plate_at = vehicle.get("vin"), vehicle.get("plate")
-    if isinstance(part, DatabasePart):
-        main = plan.feeds[0]
-        part.order = [heads[main.columns[key]] for key in main.table.key if key in main.columns]
-    return plan
-
-
-def _parts(raw_dir: Path, file: str, entry: Entry) -> tuple[list[Part], list[str]]:
-    """The parts of a file or database, and the names of its empty sheets."""
-    if entry.url:
-        return [DatabasePart(entry.url, entry.query, entry.tables[0] if entry.tables else None, raw_dir)], []
-    path, suffix = raw_dir / file, Path(file).suffix.lower()
-    if suffix not in READABLE:
-        raise UserError(f"{file}: {_no_data(file)}", f"deliver it as one of {', '.join(READABLE)}")
-    try:
-        size = path.stat().st_size
-    except OSError:
-        raise UserError(f"{file}: cannot be opened", "put it back, or mend its permissions") from None
-    if size == 0:
-        raise UserError(f"{file}: the file is empty (0 bytes)", "export it again, or take it out of the raw folder")
-    if suffix == ".parquet":
-        return [ParquetPart(path, file)], []
-    if suffix in workbook.SUFFIXES:
-        kind = workbook.disguise(path, file)
-        if kind == "workbook":
-            return workbook.sheets(path, file, entry.sheet)
-        if kind == "markup":
-            raise UserError(f"{file}: a web page or XML with a workbook's name", "open it in Excel and save it as .xlsx")
-    known = headers.known_headers(entry)
-    return [TextPart(path, file, entry.encoding, entry.delimiter, lambda cells: headers.score(cells, known))], []
-
-
-def _no_data(file: str) -> str:
-    """Why a file of that name is not read."""
-    name, suffix = Path(file).name, Path(file).suffix.lower()
-    if name.upper().startswith("README"):
-        return "a note, not data, by its name"
-    if suffix in _DATABASES:
-        return "a database: it is read when files: in the params names it by url"
-    if suffix in _PACKED:
-        return "packed: unpack it to have it read"
-    return f"files ending in {suffix or 'nothing'} are not read"
-
-
-def _files(params: Params, raw_dir: Path, look: _Look) -> list[tuple[str, Entry]]:
-    """Files (or databases) with their entries, ordered by name; the rest of the folder goes to `look.unread`."""
-    there = _listed(raw_dir, params, look)
-    if params.files:
-        chosen = _named(params, raw_dir, there, look)
-    else:
-        entry = Entry(params.sources[0], whole_folder=True)
-        chosen = [(file, entry) for file in there if _is_data(file)]
-    taken = {file for file, _ in chosen}
-    for file in there:
-        if file not in taken and file != params.logo:
-            look.unread.append(Unread(file, "", "not named under files: in the params" if params.files and _is_data(file) else _no_data(file)))
-    return sorted(chosen, key=lambda pair: _same(pair[0]))
-
-
-def _is_data(file: str) -> bool:
-    return Path(file).suffix.lower() in READABLE and not Path(file).name.upper().startswith("README")
-
-
-def _same(name: str) -> str:
-    """A name in the form in which names are compared: some systems take accents and kana apart."""
-    return unicodedata.normalize("NFC", name)
-
-
-def _listed(raw_dir: Path, params: Params, look: _Look) -> list[str]:
-    """Names of the files in the raw folder, without hidden ones, Excel's lock files and what staff returned."""
-    if not raw_dir.is_dir():
-        raise UserError(f"{params.dealer}: there is no folder {raw_dir.name} with raw files", "put the dealer's exports into data/raw/<dealer>/")
-    def refuse(error: OSError):
-        look.problems.append(UserError(f"folder {Path(error.filename).name}: cannot be listed", "give the user who runs the kit the right to read it"))
-
-    names = []
-    for folder, folders, files in os.walk(raw_dir, onerror=refuse):
-        at_top = Path(folder) == raw_dir
-        folders[:] = [f for f in folders if not f.startswith(".") and not (at_top and f == "returned")]
-        names += [(Path(folder) / f).relative_to(raw_dir).as_posix() for f in files if not f.startswith((".", "~$"))]
-    if not any(_is_data(n) for n in names) and not any(f.url for f in params.files) and not look.problems:
-        raise UserError(f"{params.dealer}: the raw folder holds no file that can be read"
-                        + (f", only {', '.join(sorted(names)[:10])}" if names else "; it is empty"),
-                        f"put the dealer's exports there ({', '.join(READABLE)})")
-    return sorted(names, key=_same)
-
-
-def _named(params: Params, raw_dir: Path, there: list[str], look: _Look) -> list[tuple[str, Entry]]:
-    """What `files:` names; a file named in full is left out of patterns."""
-    exact = {_same(f.file) for f in params.files if f.file} & {_same(n) for n in there}
-    chosen = []
-    for file in params.files:
-        try:
-            entry = _entry(file, params)
-            if file.url:
-                chosen.append((file.url.split("://")[0], entry))
-                continue
-            inside(file.file, raw_dir)
-        except UserError as error:
-            look.problems.append(error)
-            continue
-        wanted = _same(file.file)
-        found = [n for n in there if _same(n) == wanted] if wanted in exact else [
-            n for n in there if fnmatchcase(_same(n), wanted) and _same(n) not in exact and (_is_data(n) or not any(c in wanted for c in "*?["))]
-        if not found and not (wanted == "*" and exact):
-            look.problems.append(UserError(f"files: no file {file.file!r} in the raw folder{nearest(file.file, there)}",
-                                           f"it holds {', '.join(there[:20])}{' …' if len(there) > 20 else ''}; mend file: in the params"))
-        chosen += [(n, entry) for n in found]
-    return chosen
-
-
-def _entry(file: FileParams, params: Params) -> Entry:
-    """The entry of the params with its source and id space settled."""
-    source = file.source
-    if source not in params.sources and "source" in file.model_fields_set and source != FileParams.model_fields["source"].default:
-        raise UserError(f"files: {file.file or 'url'}: source {source!r} is not under sources: ({', '.join(params.sources)})",
-                        f"add it in its place of trust, as in sources: [{', '.join([*params.sources, source])}]")
-    source = source if source in params.sources else params.sources[0]
-    if file.ids_from and file.ids_from not in params.sources:
-        raise UserError(f"files: {file.file or 'url'}: ids_from {file.ids_from!r} is not under sources: ({', '.join(params.sources)})",
-                        "name one of the sources, or leave ids_from: out")
-    space = file.ids_from or source
-    return Entry(source, "" if space == params.sources[0] else f"{space}:", tuple(file.tables or ()), file.sheet, file.encoding, file.delimiter,
-                 file.header_row, dict(file.columns), dict(file.values), file.date_order,
-                 named=file.url is not None or not any(c in file.file for c in "*?["), url=file.url, query=file.query)
+    raise UserErrors(
+        f"{params.dealer}: no workshop visits (service_orders, {table.zh}) among the raw files; "
+        "nothing can be said without them",
+        seen,
+        f"deliver them with headers for {needs}, or map their headers in the params (files: … columns: …)",
+    )
 
 
 def _derivable(plans: list[Plan]) -> list[str]:
@@ -383,14 +221,22 @@ def _derivable(plans: list[Plan]) -> list[str]:
 
     A visit without a customer gets an id derived from its VIN, else its plate.
     """
-    missing = [name for name in ("vehicles", "customers") if not any(feed.table.name == name and not feed.derived for p in plans for feed in p.feeds)]
+    missing = [
+        name
+        for name in ("vehicles", "customers")
+        if not any(feed.table.name == name and not feed.derived for p in plans for feed in p.feeds)
+    ]
     for plan in plans:
         for name in missing:
             if name in plan.tables or not set(plan.tables) & {"service_orders", "vehicles", "sales_orders"}:
                 continue
             found = headers.match(tables.TABLES[name], plan.header.cells, plan.entry, plan.part)
             used = {at for feed in plan.feeds for at in feed.columns.values()}
-            if set(found.columns.values()) - used and not found.problems and ("vin" in found.columns or name == "customers"):
+            if (
+                set(found.columns.values()) - used
+                and not found.problems
+                and ("vin" in found.columns or name == "customers")
+            ):
                 plan.feeds.append(Feed(found.table, found.columns, derived=True))
         if "customers" in missing and plan.vin_at is not None:
             for feed in plan.feeds:

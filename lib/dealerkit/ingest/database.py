@@ -22,7 +22,10 @@ from dealerkit.ingest.readers import BATCH_ROWS, Batch, Line, Part, as_text, col
 
 #: Kind of server → SQLAlchemy's name with a driver, module of the driver, what to install; best first.
 _SERVERS = {
-    "postgresql": (("postgresql+psycopg", "psycopg", "psycopg[binary]"), ("postgresql+psycopg2", "psycopg2", "psycopg2-binary")),
+    "postgresql": (
+        ("postgresql+psycopg", "psycopg", "psycopg[binary]"),
+        ("postgresql+psycopg2", "psycopg2", "psycopg2-binary"),
+    ),
     "mysql": (("mysql+pymysql", "pymysql", "pymysql"), ("mysql+mysqldb", "MySQLdb", "mysqlclient")),
 }
 _FORMS = "sqlite:///file in the raw folder, duckdb:///file in the raw folder, postgresql://host/database, mysql://host/database"
@@ -35,22 +38,27 @@ class DatabasePart(Part):
         url: as in the params, without credentials.
         query: SQL, or None for the whole table.
         table: name of the table when there is no query.
+        sheet: name of the query in `_sheet`; without it that of the table.
         folder: the raw folder, in which a SQLite or DuckDB file must lie.
     """
 
     names_only = True
 
-    def __init__(self, url: str, query: str | None, table: str | None, folder: Path):
+    def __init__(self, url: str, query: str | None, table: str | None, folder: Path, sheet: str = ""):
         self._scheme, _, rest = url.partition("://")
-        self._scheme = {"postgres": "postgresql", "mariadb": "mysql"}.get(self._scheme.split("+")[0], self._scheme.split("+")[0])
+        self._scheme = {"postgres": "postgresql", "mariadb": "mysql"}.get(
+            self._scheme.split("+")[0], self._scheme.split("+")[0]
+        )
         if not rest or self._scheme not in ("sqlite", "duckdb", *_SERVERS):
             raise UserError(f"url: {self._scheme!r} is no database that can be read", f"use one of {_FORMS}")
         if not query and not table:
-            raise UserError(f"{self._scheme} database: neither query nor tables say what to read",
-                            "add query: SELECT … or tables: [service_orders] to its entry in the params")
+            raise UserError(
+                f"{self._scheme} database: neither query nor tables say what to read",
+                "add query: SELECT … or tables: [service_orders] to its entry in the params",
+            )
         self._address, self._folder = re.sub(r"^[^/@]*@", "", rest), folder
         database = unquote(self._address.split("?")[0].rstrip("/").rsplit("/", 1)[-1])
-        super().__init__(f"{self._scheme}:{database}", table if not query else "query")
+        super().__init__(f"{self._scheme}:{database}", sheet or table or "query")
         self._query, self._whole = query or f"SELECT * FROM {table}", not query
         #: Headers by which a whole table of a server is ordered, since a server returns rows in any order.
         self.order: list[str] = []
@@ -79,14 +87,19 @@ class DatabasePart(Part):
         except UserError:
             raise
         except Exception as error:  # every driver has its own errors, and their words may hold user and host
-            raise UserError(f"{self}: the database refuses ({type(error).__name__})",
-                            "check url, query and table names in the params, DEALERKIT_DB_USER and DEALERKIT_DB_PASSWORD, "
-                            "and that the database can be reached from here") from None
+            raise UserError(
+                f"{self}: the database refuses ({type(error).__name__})",
+                "check url, query and table names in the params, DEALERKIT_DB_USER and DEALERKIT_DB_PASSWORD, "
+                "and that the database can be reached from here",
+            ) from None
 
     def _local(self) -> Path:
         path = inside(unquote(self._address.split("?")[0]).removeprefix("/"), self._folder)
         if not path.is_file():
-            raise UserError(f"{self.file}: no such file in the raw folder", "put the database file there; the path in url is relative to it")
+            raise UserError(
+                f"{self.file}: no such file in the raw folder",
+                "put the database file there; the path in url is relative to it",
+            )
         return path
 
     def _run_sqlite(self, sql: str, stack: contextlib.ExitStack):
@@ -107,12 +120,15 @@ class DatabasePart(Part):
         drivers = [d for d in _SERVERS[self._scheme] if importlib.util.find_spec(d[1])]
         if not drivers:
             package = _SERVERS[self._scheme][0][2]
-            raise UserError(f"{self.file}: reading {self._scheme} needs the Python package {package}, which is not installed",
-                            f"install it into the project's environment: pip install '{package}'")
+            raise UserError(
+                f"{self.file}: reading {self._scheme} needs the Python package {package}, which is not installed",
+                f"install it into the project's environment: pip install '{package}'",
+            )
         import sqlalchemy
 
         address = sqlalchemy.make_url(f"{drivers[0][0]}://{self._address}").set(
-            username=os.environ.get("DEALERKIT_DB_USER"), password=os.environ.get("DEALERKIT_DB_PASSWORD"))
+            username=os.environ.get("DEALERKIT_DB_USER"), password=os.environ.get("DEALERKIT_DB_PASSWORD")
+        )
         engine = sqlalchemy.create_engine(address)
         stack.callback(engine.dispose)
         connection = stack.enter_context(engine.connect())
@@ -128,5 +144,8 @@ def inside(name: str, folder: Path) -> Path:
     """The path of that name in the folder; `UserError` when it would lead out of it."""
     parts = Path(name).parts
     if not parts or Path(name).is_absolute() or ".." in parts or "\\" in name:
-        raise UserError(f"{name!r} in the params leads out of the raw folder", "give a name inside the raw folder, with / between folders")
+        raise UserError(
+            f"{name!r} in the params leads out of the raw folder",
+            "give a name inside the raw folder, with / between folders",
+        )
     return folder / name

@@ -2,108 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealerkit import tables
-from dealerkit.ingest.feed import Plan, Sink, schema
+from dealerkit.ingest.feed import ORIGIN, Plan, Sink, schema
 
 _CHUNK = 65_536
 
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _of(plans: list[Plan]) -> str:
-    """Condition that a row comes from one of the plans."""
-    places = sorted({(p.entry.source, p.part.file, p.part.sheet) for p in plans})
-    rows = ", ".join(f"({', '.join(map(_text, place))})" for place in places)
-    return f"(_source, _file, _sheet) IN ({rows})" if places else "false"
+#: What makes rows of one part of one file, and of one kind.
+_PLACE = "_source, _file, _sheet, _kind"
 
 
 def finish(connection, sink: Sink, table: str, plans: list[Plan]) -> None:
     """Rewrite a table where its rows need a look at each other.
 
-    A record that a file of several tables repeats unchanged on several rows (an order on each of its lines)
-    becomes one row, the first. Lines without a number are numbered within their order and file.
+    A record that a file repeats unchanged on each of its parts' rows (an order on each of its lines) becomes
+    one row, the first. Lines without a number are numbered within their order and file.
     """
     feeding = [p for p in plans if table in p.tables]
-    several = [p for p in feeding if len(p.feeds) > 1 and table != "service_lines"]
-    unnumbered = [p for p in feeding if any("line_no" in f.made for f in p.feeds)] if table == "service_lines" else []
-    if not several and not unnumbered:
+    repeating = [p for p in feeding if any(c.ref == table for f in p.feeds for c in f.table.columns)]
+    unnumbered = [p for p in feeding if any(f.table.name == table and "line_no" in f.made for f in p.feeds)]
+    if not repeating and not unnumbered:
         return
     names = tables.TABLES[table].names
-    every = ", ".join(names)
-    place = "_source, _file, _sheet, _kind"
-    numbered = (f"CASE WHEN _kind = 'row' AND {_of(unnumbered)} THEN CAST(row_number() OVER (PARTITION BY {place}, order_id ORDER BY n) AS VARCHAR) "
-                "ELSE line_no END AS line_no") if unnumbered else ""
-    chosen = ", ".join(numbered if numbered and n == "line_no" else n for n in [*names, *(f.name for f in schema(tables.TABLES[table]) if f.name not in names)])
-    kept = (f"QUALIFY NOT (_kind = 'row' AND {_of(several)}) OR row_number() OVER (PARTITION BY {every}, {place} ORDER BY n) = 1" if several else "")
-    path = sink.path(table)
-    sql = (f"SELECT {chosen} FROM (SELECT *, file_row_number AS n FROM read_parquet({_text(str(path))}, file_row_number = true) {kept}) ORDER BY n")
-    new = path.with_name(path.name + ".new")
-    _save(new, table, _answer(connection, sql))
-    new.replace(path)
+    columns = [*names, *ORIGIN.names]
+    if unnumbered:
+        columns[columns.index("line_no")] = f"""
+            CASE WHEN _kind = 'row' AND {_of(unnumbered)}
+            THEN CAST(row_number() OVER (PARTITION BY {_PLACE}, order_id ORDER BY n) AS VARCHAR)
+            ELSE line_no END AS line_no"""
+    first = f"row_number() OVER (PARTITION BY {', '.join(names)}, {_PLACE} ORDER BY n) = 1"
+    kept = f"QUALIFY NOT (_kind = 'row' AND {_of(repeating)}) OR {first}" if repeating else ""
+    sql = f"SELECT {', '.join(columns)} FROM (SELECT * FROM {_rows(sink.path(table))} {kept}) ORDER BY n"
+    _save(sink.path(table), table, _answer(connection, sql))
 
 
 def add_derived(connection, sink: Sink, table: str) -> int:
     """Append the vehicles or customers that other tables name and no row of this table has; returns how many."""
     path = sink.path(table)
     sql = _vehicles(sink) if table == "vehicles" else _customers(sink)
-    new = path.with_name(path.name + ".new")
-    old = pq.ParquetFile(path).iter_batches(_CHUNK) if path.exists() else iter(())
-    before = pq.ParquetFile(path).metadata.num_rows if path.exists() else 0
-    rows = _save(new, table, (b for source in (old, _answer(connection, sql) if sql else ()) for b in source))
-    new.replace(path)
-    return rows - before
+    if not path.exists():
+        return _save(path, table, _answer(connection, sql))
+    before = pq.ParquetFile(path)
+    return _save(path, table, chain(before.iter_batches(_CHUNK), _answer(connection, sql))) - before.metadata.num_rows
+
+
+def rows_in(path: Path) -> int:
+    """Rows of a Parquet file."""
+    return pq.ParquetFile(path).metadata.num_rows
+
+
+def _text(value: str | Path) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _rows(path: Path) -> str:
+    """The rows of a written table, `n` being their place in it."""
+    return f"(SELECT *, file_row_number AS n FROM read_parquet({_text(path)}, file_row_number = true))"
+
+
+def _of(plans: list[Plan]) -> str:
+    """Condition that a row comes from one of the plans."""
+    places = sorted({(p.entry.source, p.part.file, p.part.sheet) for p in plans})
+    return f"(_source, _file, _sheet) IN ({', '.join('(' + ', '.join(map(_text, place)) + ')' for place in places)})"
 
 
 def _vehicles(sink: Sink) -> str:
     """One vehicle per VIN of the visits, with the last customer id given for it; origin is its first visit."""
-    visits = _text(str(sink.path("service_orders")))
-    known = sink.path("vehicles")
-    unknown = f"AND vin_key NOT IN (SELECT upper(trim(vin)) FROM read_parquet({_text(str(known))}) WHERE vin IS NOT NULL AND _kind = 'row')" if known.exists() else ""
-    return _select("vehicles", {"vin": "min_by(trim(vin), n)", "customer_id": "max_by(customer_id, n) FILTER (customer_id IS NOT NULL)"}) + f"""
-        FROM (SELECT *, upper(trim(vin)) AS vin_key, file_row_number AS n FROM read_parquet({visits}, file_row_number = true))
-        WHERE _kind = 'row' AND vin_key <> '' {unknown}
+    given = {"vin": "min_by(trim(vin), n)", "customer_id": "max_by(customer_id, n) FILTER (customer_id IS NOT NULL)"}
+    return f"""
+        {_select("vehicles", given, "n")}
+        FROM (SELECT *, upper(trim(vin)) AS vin_key FROM {_rows(sink.path("service_orders"))})
+        WHERE _kind = 'row' AND vin_key <> '' AND {_not_in(sink, "vehicles", "vin_key", "upper(trim(vin))")}
         GROUP BY vin_key ORDER BY min(n)"""
 
 
 def _customers(sink: Sink) -> str:
     """One customer per id that visits, vehicles or sales name; origin is the first row that does."""
-    naming = [sink.path(name) for name in ("service_orders", "vehicles", "sales_orders") if sink.path(name).exists()]
+    naming = [n for n in ("service_orders", "vehicles", "sales_orders") if sink.path(n).exists()]
+    columns = ", ".join(["trim(customer_id) AS customer_id", *(n for n in ORIGIN.names if n != "_derived")])
     union = " UNION ALL ".join(
-        f"SELECT trim(customer_id) AS customer_id, _source, _file, _sheet, _row, _kind, _date_order, {rank} AS t, file_row_number AS n "
-        f"FROM read_parquet({_text(str(path))}, file_row_number = true)" for rank, path in enumerate(naming))
-    known = sink.path("customers")
-    unknown = (f"AND customer_id NOT IN (SELECT trim(customer_id) FROM read_parquet({_text(str(known))}) WHERE customer_id IS NOT NULL AND _kind = 'row')"
-               if known.exists() else "")
-    return _select("customers", {"customer_id": "customer_id"}, "(t, n)") + f"""
-        FROM ({union}) WHERE _kind = 'row' AND customer_id <> '' {unknown}
-        GROUP BY customer_id ORDER BY min((t, n))"""
+        f"SELECT {columns}, ({at}, n) AS n FROM {_rows(sink.path(n))}" for at, n in enumerate(naming)
+    )
+    return f"""
+        {_select("customers", {"customer_id": "customer_id"}, "n")}
+        FROM ({union})
+        WHERE _kind = 'row' AND customer_id <> '' AND {_not_in(sink, "customers", "customer_id", "trim(customer_id)")}
+        GROUP BY customer_id ORDER BY min(n)"""
 
 
-def _select(table: str, given: dict[str, str], order: str = "n") -> str:
-    """SELECT of a derived table's columns from groups: the given ones, nulls, and the origin of the group's first row."""
-    names = tables.TABLES[table].names
-    columns = [f"{given.get(name, 'CAST(NULL AS VARCHAR)')} AS {name}" for name in names]
-    origin = [f"arg_min({name}, {order}) AS {name}" for name in ("_source", "_file", "_sheet", "_row")]
-    return f"SELECT {', '.join([*columns, *origin])}, 'row' AS _kind, arg_min(_date_order, {order}) AS _date_order, true AS _derived"
+def _not_in(sink: Sink, table: str, key: str, known: str) -> str:
+    """Condition that a key is none of the table's own so far."""
+    path = sink.path(table)
+    if not path.exists():
+        return "true"
+    return f"{key} NOT IN (SELECT {known} FROM {_rows(path)} WHERE _kind = 'row' AND {known} IS NOT NULL)"
+
+
+def _select(table: str, given: dict[str, str], order: str) -> str:
+    """SELECT of a derived table from groups: the given columns, nulls, and the origin of the group's first row."""
+    columns = [f"{given.get(name, 'CAST(NULL AS VARCHAR)')} AS {name}" for name in tables.TABLES[table].names]
+    origin = {name: f"arg_min({name}, {order})" for name in ORIGIN.names} | {"_kind": "'row'", "_derived": "true"}
+    return f"SELECT {', '.join(columns + [f'{value} AS {name}' for name, value in origin.items()])}"
 
 
 def _answer(connection, sql: str) -> Iterator[pa.RecordBatch]:
-    return iter(connection.raw_sql(sql).to_arrow_reader(_CHUNK))
+    return iter(connection.con.sql(sql).to_arrow_reader(_CHUNK))
 
 
-def _save(path: Path, table: str, batches: Iterator[pa.RecordBatch]) -> int:
-    """Write batches in row groups of one size, so that the bytes do not depend on how they came; returns the rows."""
+def _save(path: Path, table: str, batches: Iterable[pa.RecordBatch]) -> int:
+    """Replace the file, in row groups of one size whatever the sizes of the batches; returns the rows."""
     target = schema(tables.TABLES[table])
+    new = path.with_name(path.name + ".new")
     waiting, held, rows = [], 0, 0
-    with pq.ParquetWriter(path, target, compression="zstd") as writer:
+    with pq.ParquetWriter(new, target, compression="zstd") as writer:
         for batch in batches:
             waiting.append(pa.Table.from_batches([batch]).cast(target))
             held += batch.num_rows
@@ -115,9 +132,5 @@ def _save(path: Path, table: str, batches: Iterator[pa.RecordBatch]) -> int:
                 waiting, held = [whole.slice(full)], held - full
         if held:
             writer.write_table(pa.concat_tables(waiting).combine_chunks(), row_group_size=_CHUNK)
+    new.replace(path)
     return rows
-
-
-def rows_in(path: Path) -> int:
-    """Rows of a Parquet file."""
-    return pq.ParquetFile(path).metadata.num_rows

@@ -14,12 +14,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dealerkit.ingest.headers import Entry, Feed
-from dealerkit.ingest.readers import Batch, Line, Part
+from dealerkit.ingest.readers import BATCH_ROWS, Batch, Line, Part
 from dealerkit.tables import Table, fold
 
 #: Columns that say where a row came from, after the canonical ones.
-ORIGIN = pa.schema([("_source", pa.string()), ("_file", pa.string()), ("_sheet", pa.string()), ("_row", pa.int64()),
-                    ("_kind", pa.string()), ("_date_order", pa.string()), ("_derived", pa.bool_())])
+ORIGIN = pa.schema(
+    [
+        ("_source", pa.string()),
+        ("_file", pa.string()),
+        ("_sheet", pa.string()),
+        ("_row", pa.int64()),
+        ("_kind", pa.string()),
+        ("_date_order", pa.string()),
+        ("_derived", pa.bool_()),
+    ]
+)
 
 _TOTAL_WORDS = r"(?:本页|本日|本月|全部)?(?:合计|总计|小计|总数)|共计|grand total|sub-?total|total|sum"
 _TOTAL = rf"^\s*(?i:{_TOTAL_WORDS})\s*[:：]?\s*[\d.,¥￥ ]*\s*(?:元|条|行|笔|台|rows)?\s*$"
@@ -37,6 +46,7 @@ class Sink:
     def __init__(self, folder: Path):
         self.folder = folder
         self._writers: dict[str, pq.ParquetWriter] = {}
+        self._waiting: dict[str, list[pa.Table]] = {}
 
     def path(self, table: str) -> Path:
         """Where the table is being written."""
@@ -46,14 +56,24 @@ class Sink:
         """Append rows."""
         if table.name not in self._writers:
             self._writers[table.name] = pq.ParquetWriter(self.path(table.name), schema(table), compression="zstd")
-        if rows.num_rows:
-            self._writers[table.name].write_table(rows)
+            self._waiting[table.name] = []
+        waiting = self._waiting[table.name]
+        waiting.append(rows)
+        if sum(part.num_rows for part in waiting) >= BATCH_ROWS:
+            self._flush(table.name)
 
     def close(self) -> list[str]:
         """Names of the tables written, whose files are now whole."""
-        for writer in self._writers.values():
+        for name, writer in self._writers.items():
+            self._flush(name)
             writer.close()
         return list(self._writers)
+
+    def _flush(self, name: str) -> None:
+        rows = pa.concat_tables(self._waiting[name]).combine_chunks() if self._waiting[name] else None
+        self._waiting[name] = []
+        if rows is not None and rows.num_rows:
+            self._writers[name].write_table(rows)
 
 
 @dataclass
@@ -123,10 +143,14 @@ class Feeder:
     def __init__(self, plan: Plan, sink: Sink, id_key: str):
         self._plan, self._sink, self._id_key = plan, sink, id_key
         self._derived: dict[str, str] = {}
-        self._made = blake2b("|".join((plan.entry.source, plan.part.file, plan.part.sheet)).encode(), digest_size=4).hexdigest()
+        self._made = blake2b(
+            "|".join((plan.entry.source, plan.part.file, plan.part.sheet)).encode(), digest_size=4
+        ).hexdigest()
         main = plan.feeds[0]
         keys = [main.columns[k] for k in main.table.key[:1] if k in main.columns]
-        self._key_at = (keys or [main.columns[c.name] for c in main.table.columns if c.required and c.name in main.columns] or [0])[0]
+        self._key_at = (
+            keys or [main.columns[c.name] for c in main.table.columns if c.required and c.name in main.columns] or [0]
+        )[0]
         self._values = {feed.table.name: plan.entry.for_table(plan.entry.values, feed.table) for feed in plan.feeds}
 
     def run(self, tick: Callable[[int], None] = lambda rows: None) -> Counts:
@@ -158,11 +182,15 @@ class Feeder:
         headers = self._plan.header.cells
         key = batch.columns[self._key_at]
         trimmed = pc.utf8_trim_whitespace(key)
-        suspect = pc.or_(pc.fill_null(pc.match_substring_regex(trimmed, _TOTAL), True), pc.fill_null(pc.equal(trimmed, ""), True))
+        suspect = pc.or_(
+            pc.fill_null(pc.match_substring_regex(trimmed, _TOTAL), True), pc.fill_null(pc.equal(trimmed, ""), True)
+        )
         suspect = pc.or_(suspect, pc.fill_null(pc.equal(trimmed, (headers[self._key_at] or "").strip()), False))
         at = np.flatnonzero(suspect.to_numpy(zero_copy_only=False))
         if len(at):
-            for position, cells in zip(at, zip(*(c.take(pa.array(at)).to_pylist() for c in batch.columns), strict=True), strict=True):
+            for position, cells in zip(
+                at, zip(*(c.take(pa.array(at)).to_pylist() for c in batch.columns), strict=True), strict=True
+            ):
                 kind = self._kind(cells, headers)
                 if kind != "row":
                     kinds[position] = kind
@@ -214,8 +242,15 @@ class Feeder:
     def _rows(self, feed: Feed, batch: Batch, kinds: np.ndarray) -> pa.Table:
         plan, size = self._plan, len(kinds)
         columns = [self._column(feed, name, batch) for name in feed.table.names]
-        origin = [_constant(plan.entry.source, size), _constant(plan.part.file, size), _constant(plan.part.sheet, size), batch.numbers,
-                  pa.array(kinds, pa.string()), _constant(plan.entry.date_order, size), pa.array(np.full(size, feed.derived))]
+        origin = [
+            _constant(plan.entry.source, size),
+            _constant(plan.part.file, size),
+            _constant(plan.part.sheet, size),
+            batch.numbers,
+            pa.array(kinds, pa.string()),
+            _constant(plan.entry.date_order, size),
+            pa.array(np.full(size, feed.derived)),
+        ]
         return pa.Table.from_arrays([*columns, *origin], schema=schema(feed.table))
 
     def _column(self, feed: Feed, name: str, batch: Batch) -> pa.Array:
@@ -228,9 +263,16 @@ class Feeder:
         texts = batch.columns[feed.columns[name]] if name in feed.columns else _constant(None, size)
         if name in self._values[feed.table.name] and name in feed.columns:
             texts = _mapped(texts, self._values[feed.table.name][name])
-        if self._plan.entry.prefix and (column.ref or name in feed.table.key) and column.personal != "vin" and name != "line_no":
+        if (
+            self._plan.entry.prefix
+            and (column.ref or name in feed.table.key)
+            and column.personal != "vin"
+            and name != "line_no"
+        ):
             trimmed = pc.utf8_trim_whitespace(texts)
-            texts = pc.if_else(pc.equal(trimmed, ""), texts, pc.binary_join_element_wise(self._plan.entry.prefix, trimmed, ""))
+            texts = pc.if_else(
+                pc.equal(trimmed, ""), texts, pc.binary_join_element_wise(self._plan.entry.prefix, trimmed, "")
+            )
         if name == "customer_id" and feed.fill_customer:
             texts = self._filled_customers(texts, batch)
         return texts
@@ -243,7 +285,9 @@ class Feeder:
         out = ids.to_pylist()
         known = [batch.columns[at].to_pylist() for at in (self._plan.vin_at, self._plan.plate_at) if at is not None]
         for at in np.flatnonzero(empty):
-            text = next((texts[at] for texts in known if texts[at] and (texts[at] in self._derived or fold(texts[at]))), None)
+            text = next(
+                (texts[at] for texts in known if texts[at] and (texts[at] in self._derived or fold(texts[at]))), None
+            )
             if text is None:
                 continue
             if text not in self._derived:

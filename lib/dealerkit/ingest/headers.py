@@ -94,7 +94,11 @@ class Unrecognised(Exception):
 def known_headers(entry: Entry) -> set[str]:
     """Folded headers that could stand in the entry's files."""
     named = [tables.TABLES[name] for name in entry.tables or tables.TABLES]
-    return {h for table in named for h in tables.header_index(table)} | {fold(_bare(h)) for h in entry.columns.values()} | set(_JTT)
+    return (
+        {h for table in named for h in tables.header_index(table)}
+        | {fold(_bare(h)) for h in entry.columns.values()}
+        | set(_JTT)
+    )
 
 
 def find_header(part: Part, entry: Entry) -> int:
@@ -104,14 +108,18 @@ def find_header(part: Part, entry: Entry) -> int:
         for at, line in enumerate(head):
             if line.number == entry.header_row:
                 return at
-        raise UserError(f"{part}: no record starts in line {entry.header_row}, which header_row: names",
-                        f"give a line of the first {head[-1].number if head else 0}, or leave header_row: out")
+        raise UserError(
+            f"{part}: no record starts in line {entry.header_row}, which header_row: names",
+            f"give a line of the first {head[-1].number if head else 0}, or leave header_row: out",
+        )
     known = known_headers(entry)
     scores = [score(line.cells, known) for line in head]
     best = scores.index(max(scores)) if scores else 0
     if not scores or scores[best] < min(2, max(1, sum(1 for cell in head[best].cells if cell and cell.strip()))):
-        raise Unrecognised(f"no header line among the first {len(head)} lines: none holds two known headers"
-                           " (header_row: in the params says which line it is)")
+        raise Unrecognised(
+            f"no header line among the first {len(head)} lines: none holds two known headers"
+            " (header_row: in the params says which line it is)"
+        )
     return best
 
 
@@ -129,9 +137,13 @@ def match(table: Table, headers: list[str], entry: Entry, part: Part) -> Matchin
         at = _position(header, headers, folded)
         if at is None:
             near = difflib.get_close_matches(header, [h for h in headers if h], n=1, cutoff=0)
-            problems.append(UserError(
-                f"{part}: columns: {{{name}: {header!r}}} in the params, but the file has no such header; {_found(headers)}",
-                f"mend the params{f'; nearest: {plain(near[0])!r}' if near else ''}"))
+            problems.append(
+                UserError(
+                    f"{part}: columns: {{{name}: {header!r}}} in the params, but the file has no such header; "
+                    f"{_found(headers)}",
+                    f"mend the params{f'; nearest: {plain(near[0])!r}' if near else ''}",
+                )
+            )
         else:
             columns[name] = at
     taken = set(columns.values())
@@ -147,8 +159,15 @@ def match(table: Table, headers: list[str], entry: Entry, part: Part) -> Matchin
         problem = _doubt(table[name], found, headers, part)
         if problem:
             problems.append(problem)
-    missing = [c for c in table.columns if c.required and c.name not in columns and c.name not in wanted
-               and c.name != MADE_KEYS.get(table.name) and (table.name, c.name) != ("service_lines", "line_no")]
+    missing = [
+        c
+        for c in table.columns
+        if c.required
+        and c.name not in columns
+        and c.name not in wanted
+        and c.name != MADE_KEYS.get(table.name)
+        and (table.name, c.name) != ("service_lines", "line_no")
+    ]
     return Matching(table, {c: columns[c] for c in table.names if c in columns}, missing, problems)
 
 
@@ -159,12 +178,14 @@ def _bare(header: str) -> str:
 
 def _position(header: str, headers: list[str], folded: list[str]) -> int | None:
     """Position of the header that the params name; ``name#2`` means the second of that name."""
-    exact = [at for at, h in enumerate(headers) if h and h.strip() == header.strip()] or [at for at, h in enumerate(folded) if h and h == fold(header)]
+    exact = [at for at, h in enumerate(headers) if h and h.strip() == header.strip()] or [
+        at for at, h in enumerate(folded) if h and h == fold(header)
+    ]
     if exact:
         return exact[0]
     name = _bare(header)
     same = [at for at, h in enumerate(folded) if h and h == fold(name)]
-    number = int(header[len(name) + 1:]) if name != header else 0
+    number = int(header[len(name) + 1 :]) if name != header else 0
     return same[number - 1] if 0 < number <= len(same) else None
 
 
@@ -175,7 +196,7 @@ def _rank(column: Column, header: str) -> int:
 
 
 def _doubt(column: Column, found: list[tuple[int, int]], headers: list[str], part: Part) -> UserError | None:
-    """What is doubtful when several headers mean one column: a header given twice, or a required column between synonyms."""
+    """What is doubtful when several headers mean one column: one given twice, or synonyms of a required column."""
     if len(found) < 2:
         return None
     same = fold(headers[found[0][1]]) == fold(headers[found[1][1]])
@@ -184,8 +205,11 @@ def _doubt(column: Column, found: list[tuple[int, int]], headers: list[str], par
     at = sorted(f[1] for f in (found if not same else [f for f in found if f[0] == found[0][0]]))
     texts = ", ".join(f"{plain(headers[a])!r} (column {a + 1})" for a in at)
     choice = f"{plain(headers[at[0]])}#1" if same else plain(headers[at[0]])
-    return UserError(f"{part}: {'the same header twice' if same else 'several headers'} for {column.name} ({column.en}, {column.zh}): {texts}",
-                     f"say which one counts in the params: columns: {{{column.name}: \"{choice}\"}}")
+    return UserError(
+        f"{part}: {'the same header twice' if same else 'several headers'} for {column.name} "
+        f"({column.en}, {column.zh}): {texts}",
+        f'say which one counts in the params: columns: {{{column.name}: "{choice}"}}',
+    )
 
 
 def _found(headers: list[str]) -> str:
@@ -197,13 +221,17 @@ def choose(headers: list[str], entry: Entry, part: Part) -> list[Feed]:
 
     Raises `Unrecognised` when it is none of ours, `Several` errors when it is one but cannot be read.
     """
-    if entry.tables:
+    if entry.tables and not (len(entry.tables) > 1 and part.one_of_several):
         matchings = [match(tables.TABLES[name], headers, entry, part) for name in entry.tables]
-    elif is_jtt(headers):
-        matchings = [match(tables.TABLES[name], headers, entry, part) for name in ("service_orders", "service_lines", "vehicles")]
+    elif is_jtt(headers) and not entry.tables:
+        matchings = [
+            match(tables.TABLES[name], headers, entry, part) for name in ("service_orders", "service_lines", "vehicles")
+        ]
     else:
         matchings = [_best(headers, entry, part)]
-    problems = [p for m in matchings for p in m.problems] + [_lacking(m, column, headers, entry, part) for m in matchings for column in m.missing]
+    problems = [p for m in matchings for p in m.problems] + [
+        _lacking(m, column, headers, entry, part) for m in matchings for column in m.missing
+    ]
     if problems:
         raise Several(problems)
     feeds = [feed for m in matchings for feed in _feeds(m, headers, entry)]
@@ -229,8 +257,18 @@ def is_jtt(headers: list[str]) -> bool:
 def _best(headers: list[str], entry: Entry, part: Part) -> Matching:
     """The table that explains most headers; ties go to a table whose key is there, then to the file's name."""
     filled = len({fold(h) for h in headers if h})
-    matchings = [match(table, headers, entry, part) for table in tables.TABLES.values()]
-    best = max(matchings, key=lambda m: (len(m.columns), _has_key(m), _hint(m.table, part), not m.missing, len(m.columns) / len(m.table.columns)))
+    candidates = [tables.TABLES[name] for name in entry.tables or tables.TABLES]
+    matchings = [match(table, headers, entry, part) for table in candidates]
+    best = max(
+        matchings,
+        key=lambda m: (
+            len(m.columns),
+            _has_key(m),
+            _hint(m.table, part),
+            not m.missing,
+            len(m.columns) / len(m.table.columns),
+        ),
+    )
     enough = len(best.columns) >= min(3, max(2, filled))
     if not best.missing and enough and (_has_key(best) or set(best.columns) & {"customer_id", "lead_id", "vin"}):
         return best
@@ -238,7 +276,10 @@ def _best(headers: list[str], entry: Entry, part: Part) -> Matching:
     if best.missing and required and len(best.columns) >= 3 and 2 * len(best.columns) >= filled:
         return best
     lacks = f", without {', '.join(c.name for c in best.missing)}" if best.missing else ""
-    raise Unrecognised(f"its headers are those of no table; nearest: {best.table.name} ({len(best.columns)} of {filled} headers{lacks})")
+    raise Unrecognised(
+        f"its headers are those of no table; nearest: {best.table.name} "
+        f"({len(best.columns)} of {filled} headers{lacks})"
+    )
 
 
 def _has_key(matching: Matching) -> bool:
@@ -256,11 +297,14 @@ def _lacking(matching: Matching, column: Column, headers: list[str], entry: Entr
     near = nearest_header(column, free)
     line = f'columns: {{{column.name}: "{plain(near) if near else "…"}"}}'
     if entry.whole_folder:
-        remedy = (f'say which header it is in the params: files: [{{file: "{part.file}", {line}}}, {{file: "*"}}]')
+        remedy = f'say which header it is in the params: files: [{{file: "{part.file}", {line}}}, {{file: "*"}}]'
     else:
         remedy = f"say which header it is in the file's entry in the params: {line}"
-    return UserError(f"{part}: no header for {matching.table.name}.{column.name} ({column.en}, {column.zh}), which is required; {_found(headers)}"
-                     + (f"; nearest: {plain(near)!r}" if near else ""), remedy)
+    return UserError(
+        f"{part}: no header for {matching.table.name}.{column.name} ({column.en}, {column.zh}), "
+        f"which is required; {_found(headers)}" + (f"; nearest: {plain(near)!r}" if near else ""),
+        remedy,
+    )
 
 
 def nearest_header(column: Column, headers: list[str]) -> str | None:
@@ -284,11 +328,19 @@ def _feeds(matching: Matching, headers: list[str], entry: Entry) -> list[Feed]:
     folded = [fold(h) if h else "" for h in headers]
     labour = next((at for at, h in enumerate(folded) if h in _LABOUR_ITEMS), None)
     parts = next((at for at, h in enumerate(folded) if h in _PART_ITEMS), None)
-    if labour is None or parts is None or "line_no" in columns or entry.for_table(entry.columns, table).keys() & {"item_name", "kind"}:
+    if (
+        labour is None
+        or parts is None
+        or "line_no" in columns
+        or entry.for_table(entry.columns, table).keys() & {"item_name", "kind"}
+    ):
         return [Feed(table, columns, made=made)]
     # The sum of such a row cannot be told apart into job and part, so an amount stays unread.
-    common = {name: at for name, at in columns.items() if name not in ("item_name", "hours", "kind", "amount_yuan", *_PART_COLUMNS)}
+    common = {
+        name: at
+        for name, at in columns.items()
+        if name not in ("item_name", "hours", "kind", "amount_yuan", *_PART_COLUMNS)
+    }
     jobs = common | {"item_name": labour} | {n: at for n, at in columns.items() if n == "hours"}
     pieces = common | {"item_name": parts} | {n: at for n, at in columns.items() if n in _PART_COLUMNS}
     return [Feed(table, jobs, {"kind": "labour"}, made), Feed(table, pieces, {"kind": "part"}, made)]
-

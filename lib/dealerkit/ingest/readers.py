@@ -65,11 +65,13 @@ class Part:
         sheet: sheet or database table; empty for a plain file.
         encoding, delimiter: of a text file; else empty.
         names_only: the header has no line of its own (Parquet, databases): rows count from 1.
+        one_of_several: a sheet among others, none of which the params name: it feeds one table.
     """
 
     encoding = ""
     delimiter = ""
     names_only = False
+    one_of_several = False
 
     def __init__(self, file: str, sheet: str = ""):
         self.file, self.sheet = file, sheet
@@ -141,7 +143,9 @@ def columns_of(rows: list, width: int) -> tuple[list[pa.Array], list[int]]:
                 row = list(row) + [None] * (width - len(row))
             even.append(row)
         rows = even
-    columns = [text_array(column) for column in zip(*rows, strict=True)] if rows else [pa.array([], pa.string())] * width
+    columns = (
+        [text_array(column) for column in zip(*rows, strict=True)] if rows else [pa.array([], pa.string())] * width
+    )
     return columns, ragged
 
 
@@ -151,12 +155,17 @@ def reading(file: str):
     try:
         yield
     except PermissionError:
-        raise UserError(f"{file}: no permission to read it", "give the user who runs the kit the right to read it") from None
+        raise UserError(
+            f"{file}: no permission to read it", "give the user who runs the kit the right to read it"
+        ) from None
     except FileNotFoundError:
-        raise UserError(f"{file}: the file has gone", "put it back, and leave the raw folder alone during a run") from None
+        raise UserError(
+            f"{file}: the file has gone", "put it back, and leave the raw folder alone during a run"
+        ) from None
     except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror or type(error).__name__})",
-                        "copy it again from where it came") from None
+        raise UserError(
+            f"{file}: cannot be read ({error.strerror or type(error).__name__})", "copy it again from where it came"
+        ) from None
 
 
 class ParquetPart(Part):
@@ -176,7 +185,9 @@ class ParquetPart(Part):
             with reading(self.file), pq.ParquetFile(self._path) as opened:
                 yield opened
         except pa.ArrowException as error:
-            raise UserError(f"{self.file}: not a readable Parquet file ({type(error).__name__})", "export it again") from None
+            raise UserError(
+                f"{self.file}: not a readable Parquet file ({type(error).__name__})", "export it again"
+            ) from None
 
     def head(self) -> list[Line]:
         return [Line(0, self._names, 0)]
@@ -198,7 +209,12 @@ def _arrow_text(column: pa.Array) -> pa.Array:
         local = pc.local_timestamp(column) if kind.tz else column
         text = local.cast(pa.timestamp("s"), safe=False).cast(pa.string())
         return pc.replace_substring_regex(text, r" 00:00:00$", "")
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+    if (
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+    ):
         text = column.cast(pa.string())
         return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
     return text_array([as_text(value) for value in column.to_pylist()])

@@ -43,8 +43,10 @@ def _opened(path: Path, file: str) -> python_calamine.CalamineWorkbook:
     except python_calamine.PasswordError:
         raise UserError(f"{file}: the workbook is protected by a password", _PASSWORD) from None
     except Exception as error:  # a damaged file makes the parser fail in any of its own ways
-        raise UserError(f"{file}: not a readable workbook ({type(error).__name__})",
-                        "open it in Excel and save it again as .xlsx, or export it again") from None
+        raise UserError(
+            f"{file}: not a readable workbook ({type(error).__name__})",
+            "open it in Excel and save it again as .xlsx, or export it again",
+        ) from None
 
 
 def _is_encrypted(content: bytes) -> bool:
@@ -60,11 +62,16 @@ def sheets(path: Path, file: str, wanted: str | None) -> tuple[list[SheetPart], 
     names = [s.name for s in book.sheets_metadata if s.typ == python_calamine.SheetTypeEnum.WorkSheet]
     if wanted is not None:
         if wanted not in names:
-            raise UserError(f"{file}: no sheet {wanted!r}; its sheets are {', '.join(map(repr, names))}",
-                            "mend sheet: in the params, or leave it out to look at every sheet")
+            raise UserError(
+                f"{file}: no sheet {wanted!r}; its sheets are {', '.join(map(repr, names))}",
+                "mend sheet: in the params, or leave it out to look at every sheet",
+            )
         names = [wanted]
     parts = [SheetPart(path, file, name, book) for name in names]
-    return [p for p in parts if not p.empty], [p.sheet for p in parts if p.empty]
+    filled = [p for p in parts if not p.empty]
+    for part in filled:
+        part.one_of_several = len(filled) > 1
+    return filled, [p.sheet for p in parts if p.empty]
 
 
 class SheetPart(Part):
@@ -82,8 +89,10 @@ class SheetPart(Part):
         try:
             return book.get_sheet_by_name(self.sheet)
         except Exception as error:  # as above
-            raise UserError(f"{self}: not a readable sheet ({type(error).__name__})",
-                            "open it in Excel and save it again as .xlsx, or export it again") from None
+            raise UserError(
+                f"{self}: not a readable sheet ({type(error).__name__})",
+                "open it in Excel and save it again as .xlsx, or export it again",
+            ) from None
 
     def _rows(self, parsed) -> Iterator[tuple[int, list[str | None]]]:
         """Row numbers as Excel shows them, with the row's texts, from the sheet's first column on."""
