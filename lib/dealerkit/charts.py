@@ -54,12 +54,18 @@ def _font() -> str:
     return font_manager.FontProperties(fname=path).get_name()
 
 
+def _defaults() -> dict:
+    """Matplotlib's own settings of looks, whatever the notebook has set; the backend is left alone."""
+    other = ("backend", "interactive", "toolbar", "webagg", "tk", "savefig.directory", "docstring")
+    return {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(other)}
+
+
 @contextmanager
 def _style(size: str) -> Iterator[float]:
     """House style for the time a figure is made or drawn; gives the width in inches."""
     points = 9.5 if size == "third" else 10
     with (
-        matplotlib.rc_context(matplotlib.rcParamsDefault),
+        matplotlib.rc_context(_defaults()),
         matplotlib.rc_context(
             {
                 "font.family": [_font(), "DejaVu Sans"],
@@ -408,9 +414,12 @@ def stacked_share(
 
 
 def texts(fig: Figure) -> list[str]:
-    """Every text that the figure shows, in a fixed order; the leak gate reads them."""
+    """Every text that the figure shows, in a fixed order; the leak gate reads them.
+
+    A text broken into lines is given a second time in one piece, so that no value hides behind the break.
+    """
     found = [artist.get_text().strip() for artist in fig.findobj(Text) if artist.get_visible()]
-    return list(dict.fromkeys(text for text in found if text))
+    return list(dict.fromkeys(form for text in found if text for form in (text, text.replace("\n", ""))))
 
 
 def png(fig: Figure) -> bytes:

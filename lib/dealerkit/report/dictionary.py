@@ -57,7 +57,8 @@ def dictionary_page(
             headline(
                 t.text("Data dictionary"),
                 t.text(
-                    "Every table that a dealer's exports are read into: what a row is, what each column means, which headers are accepted."
+                    "Every table that a dealer's exports are read into: what a row is, what each column means, "
+                    "which headers are accepted."
                 ),
             ),
             "of the head",
@@ -91,9 +92,10 @@ def _table(declared: tables.Table, t: Translator) -> str:
         )
     )
     rows = "".join(f"<tr>{_row(column, declared, t)}</tr>" for column in declared.columns)
+    label = esc(declared.label(t.language))
     return (
-        f"<h2>{esc(declared.label(t.language))}</h2>{paragraph(' '.join(said))}"
-        f'<div class="dk-table"><div class="dk-scroll" tabindex="0" role="region" aria-label="{esc(declared.label(t.language))}">'
+        f"<h2>{label}</h2>{paragraph(' '.join(said))}"
+        f'<div class="dk-table"><div class="dk-scroll" tabindex="0" role="region" aria-label="{label}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></div>"
     )
 
@@ -115,8 +117,8 @@ def _row(column: tables.Column, declared: tables.Table, t: Translator) -> str:
         esc(" · ".join(column.synonyms)),
     ]
     return (
-        f'<th scope="row"><code>{esc(column.name)}</code></th><td>{esc(column.label(t.language))}<br><span class="dk-soft">{esc(other)}</span>{tags}</td>'
-        + "".join(f"<td>{cell}</td>" for cell in cells)
+        f'<th scope="row"><code>{esc(column.name)}</code></th><td>{esc(column.label(t.language))}<br>'
+        f'<span class="dk-soft">{esc(other)}</span>{tags}</td>' + "".join(f"<td>{cell}</td>" for cell in cells)
     )
 
 
@@ -124,7 +126,7 @@ def _allowed(column: tables.Column, t: Translator) -> str:
     if column.type == "bool":
         return ""
     if column.codes:
-        own, place = [], 1 if t.language == "zh" else 0
+        place = 1 if t.language == "zh" else 0
         own = [f"<code>{esc(code)}</code> {esc(spellings[place])}" for code, spellings in column.codes.items()]
         return "<br>".join(own)
     if column.lo is not None or column.hi is not None:

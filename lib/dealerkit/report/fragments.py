@@ -169,12 +169,17 @@ def figure(
         origin: which cell, table and rows made it.
     """
     _one_of(size, ("wide", "third"), "size")
+    data = base64.b64encode(png).decode()
     said = alt or ". ".join(part.rstrip("。. ") for part in (finding, reading) if part)
-    shown = "\n".join(texts)
+    shown = html.escape("\n".join(texts), quote=True)
+    # on a phone a wide picture scrolls sideways, so the keyboard must reach it
+    focus = ' tabindex="0"' if size == "wide" else ""
     under = f'<div class="dk-reading">{esc(reading)}</div>' if reading else ""
     body = (
-        f'<figure class="dk-figure {size}"{_origin(origin)} data-texts="{html.escape(shown, quote=True)}"><figcaption>{esc(finding)}</figcaption>'
-        f'<div class="dk-picture"><img alt="{esc(said)}" src="data:image/png;base64,{base64.b64encode(png).decode()}"></div>{under}</figure>'
+        f'<figure class="dk-figure {size}"{_origin(origin)} data-texts="{shown}">'
+        f"<figcaption>{esc(finding)}</figcaption>"
+        f'<div class="dk-picture"{focus}><img alt="{esc(said)}" src="data:image/png;base64,{data}"></div>'
+        f"{under}</figure>"
     )
     return _group("charts", [body]) if size == "third" else body
 
@@ -191,8 +196,9 @@ def trust(score: float | None, text: str, t: Translator, origin: str = "") -> st
 
 def gap(title: str, why: str, remedy: str, t: Translator) -> str:
     """What was not possible, why, and which table or key would make it possible."""
+    tag = f'<span class="dk-tag warn">{esc(t.text("not possible yet"))}</span>'
     return (
-        f'<aside class="dk-gap"><h3><span class="dk-tag warn">{esc(t.text("not possible yet"))}</span> {esc(title)}</h3>'
+        f'<aside class="dk-gap"><h3>{tag} {esc(title)}</h3>'
         f'<p>{esc(why)}</p><p class="dk-remedy">{esc(remedy)}</p></aside>'
     )
 
@@ -266,8 +272,10 @@ def table(
         any(c.rate_of and not all(rules[c.rate_of].rates) for c in columns),
         t,
     )
+    label = esc(caption or t.text("table"))
     return (
-        f'<div class="dk-table"{_origin(origin)}><div class="dk-scroll" tabindex="0" role="region" aria-label="{esc(caption or t.text("table"))}">'
+        f'<div class="dk-table"{_origin(origin)}>'
+        f'<div class="dk-scroll" tabindex="0" role="region" aria-label="{label}">'
         f"<table>{named}<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>{foot}</table></div>{legend}</div>"
     )
 
@@ -281,7 +289,8 @@ class _Guard:
     total_hidden: bool
 
     @classmethod
-    def of(cls, counts: list) -> _Guard:
+    def of(cls, column: list) -> _Guard:
+        counts = [None if pd.isna(count) else count for count in column]
         done = protect(counts)
         return cls(done.status, done.rate_allowed(counts), done.total_hidden)
 
@@ -306,7 +315,8 @@ def _cell(frame: pd.DataFrame, i: int, col: Col, rules: Mapping[str, _Guard], t:
     bar = ""
     if col.bar:
         largest = float(frame[col.name].abs().max())
-        bar = f'<span class="dk-bar"><i style="width:{100 * abs(float(value)) / largest if largest else 0:.0f}%"></i></span>'
+        part = 100 * abs(float(value)) / largest if largest else 0
+        bar = f'<span class="dk-bar"><i style="width:{part:.0f}%"></i></span>'
     return f"{opened}{esc(t.value(value, col.kind))}{bar}</{element}>"
 
 

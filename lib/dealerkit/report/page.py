@@ -126,11 +126,14 @@ def write_page(
         raise LeakError(out.name, leaks)
     page = _assemble(items, context, t, made)
     if found := scan.loads(page):
-        raise PageError(f"{out.name} was not written, a browser would load or run: {', '.join(dict.fromkeys(found))}")
+        raise PageError(
+            f"{out.name} was not written, a browser would load, open or run: {', '.join(dict.fromkeys(found))}"
+        )
     data = page.encode("utf-8")
     if len(data) > MAX_BYTES:
         raise PageError(
-            f"{out.name} was not written: {len(data):,} bytes, at most {MAX_BYTES:,} are allowed; show fewer rows or pictures"
+            f"{out.name} was not written: {len(data):,} bytes, at most {MAX_BYTES:,} are allowed; "
+            "show fewer rows or pictures"
         )
     _write(out, data)
 

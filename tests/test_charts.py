@@ -1,0 +1,119 @@
+"""Charts: what is written on them, the font, the size, the same bytes twice."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import matplotlib
+import pandas as pd
+import pytest
+from dealerkit import charts
+from dealerkit.report.translate import Translator
+from PIL import Image
+
+EN, ZH = Translator("en"), Translator("zh")
+LINES = pd.DataFrame(
+    {
+        "series": ["轿车C", "SUV B", "Van"],
+        "lost": [0.186, 0.142, 0.5],
+        "n": [351, 1204, 12],
+        "lo": [0.15, 0.12, 0.1],
+        "hi": [0.22, 0.17, 0.9],
+    }
+)
+
+
+def a_figure_of_each(t):
+    table = pd.DataFrame({"x": ["a", "b"], "p": [0.6, 0.25], "q": [0.4, 0.75]})
+    curve = pd.DataFrame({"m": range(13), "s": [1 - 0.05 * m for m in range(13)]})
+    return {
+        "bars": charts.bars(LINES, "series", "lost", t, kind="share", n="n", lo="lo", hi="hi", highlight=["轿车C"]),
+        "paired_bars": charts.paired_bars(table, "x", "p", "q", "of yuan", "of people", t),
+        "line": charts.line(curve, "m", "s", t, kind="share", mark=9, mark_text="warn here"),
+        "hist": charts.hist([1, 2, 2, 3, 3, 3, 9], t, bins=4, mark=3, mark_text="median"),
+        "heat": charts.heat(pd.DataFrame([[90, None], [40, 10]], ["t1", "t2"], ["完整性", "值域"]), t),
+        "stacked_share": charts.stacked_share(table, "x", ["p", "q"], ["jobs", "parts"], t),
+    }
+
+
+def test_each_chart_is_a_small_picture_and_the_same_bytes_twice():
+    first = {name: charts.png(fig) for name, fig in a_figure_of_each(ZH).items()}
+    second = {name: charts.png(fig) for name, fig in a_figure_of_each(ZH).items()}
+    assert first == second
+    for name, data in first.items():
+        picture = Image.open(io.BytesIO(data))
+        assert picture.format == "PNG" and len(data) < 40_000, name
+        assert picture.width == int(charts.SIZES["wide" if name in ("heat", "stacked_share") else "third"] * 144), name
+        assert set(picture.info) <= {"dpi"}, name
+
+
+def test_bytes_do_not_depend_on_what_the_notebook_set():
+    before = charts.png(charts.bars(LINES, "series", "lost", EN, kind="share"))
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.dpi": 50}):
+        assert charts.png(charts.bars(LINES, "series", "lost", EN, kind="share")) == before
+        assert matplotlib.rcParams["font.size"] == 20
+
+
+def test_bars_write_value_and_n_at_the_mark():
+    fig = charts.bars(LINES, "series", "lost", EN, kind="share", n="n")
+    assert charts.texts(fig) == ["18.6 %", "n 351", "14.2 %", "n 1,204", "50.0 %", "n 12", "轿车C", "SUV B", "Van"]
+
+
+def test_a_broken_label_is_also_given_in_one_piece():
+    fig = charts.bars(LINES.assign(series=["Van of LSVAA4182E2123456", "b", "c"]), "series", "lost", EN)
+    assert any("LSVAA4182E2123456" in text for text in charts.texts(fig))
+
+
+def test_bars_about_persons_leave_small_groups_without_a_rate():
+    few = LINES.assign(n=[3, 29, 30])
+    fig = charts.bars(few, "series", "lost", EN, kind="share", n="n", persons=True)
+    shown = charts.texts(fig)
+    assert "n <5, too few" in shown and "n 29, too few" in shown and "50.0 %" in shown
+    assert not {"18.6 %", "14.2 %"} & set(shown)
+    assert sorted(bar.get_width() for bar in fig.axes[0].patches) == [0, 0, 0.5]
+
+
+def test_the_highlight_is_the_only_strong_colour():
+    fig = charts.bars(LINES, "series", "lost", EN, highlight=["SUV B"])
+    colours = [matplotlib.colors.to_hex(bar.get_facecolor()) for bar in fig.axes[0].patches]
+    assert colours == [charts.MUTED, charts.ACCENT, charts.MUTED]
+
+
+def test_heat_writes_every_cell_and_a_dash_where_nothing_is_known():
+    fig = charts.heat(pd.DataFrame([[90, None], [40, 10]], ["t1", "t2"], ["c1", "c2"]), EN)
+    assert [text.get_text() for text in fig.axes[0].texts] == ["90", "–", "40", "10"]
+
+
+def test_too_many_parts_are_refused():
+    wide = pd.DataFrame({"x": ["a"], **{f"p{k}": [0.1] for k in range(6)}})
+    with pytest.raises(ValueError, match="6 parts"):
+        charts.stacked_share(wide, "x", [f"p{k}" for k in range(6)], list("abcdef"), EN)
+
+
+def test_nothing_to_show_is_said():
+    empty = LINES.iloc[:0]
+    assert charts.texts(charts.bars(empty, "series", "lost", EN)) == ["nothing to show"]
+    assert charts.texts(charts.hist([None, float("nan")], ZH)) == ["暂无数据"]
+    assert charts.texts(charts.line(empty, "n", "lost", EN)) == ["nothing to show"]
+
+
+def test_chinese_is_drawn_with_the_bundled_font(recwarn):
+    with_glyphs = charts.png(charts.bars(LINES, "series", "lost", ZH))
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
+    other = charts.png(charts.bars(LINES.assign(series=["货车C", "SUV B", "Van"]), "series", "lost", ZH))
+    assert with_glyphs != other
+
+
+def test_pyplot_knows_no_figure_and_import_sets_nothing():
+    code = (
+        "import matplotlib; before = dict(matplotlib.rcParams)\n"
+        "from dealerkit import charts; from dealerkit.report.translate import Translator; import pandas as pd\n"
+        "assert dict(matplotlib.rcParams) == before\n"
+        "charts.png(charts.bars(pd.DataFrame({'x': ['a'], 'y': [1]}), 'x', 'y', Translator('en')))\n"
+        "assert dict(matplotlib.rcParams) == before\n"
+        "import matplotlib.pyplot; assert matplotlib.pyplot.get_fignums() == []\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
