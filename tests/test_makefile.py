@@ -500,6 +500,18 @@ def test_two_goals_of_one_dealer_share_its_lock(project):
     }
 
 
+def test_an_environment_of_another_folder_is_not_used(project):
+    (project.folder / ".venv").unlink()
+    (project.folder / ".venv/bin").mkdir(parents=True)
+    (project.folder / ".venv/bin/python").symlink_to(os.path.realpath(sys.executable))
+    stamp = project.write(".venv/.dealerkit-core", "1 2\nextras: \n/somewhere/else\n")
+    done = project.make("report", "DEALER=demo")
+    assert (done.returncode, "this folder was moved or copied" in done.stderr) == (2, True)
+    assert not (project.folder / "calls.log").exists()
+    stamp.write_text(f"1 2\nextras: \n{project.folder}\n", encoding="utf-8")
+    assert project.calls() == EXECUTE | RENDER
+
+
 # ---- all dealers -------------------------------------------------------------------------------------------------
 
 
