@@ -13,8 +13,11 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -150,6 +153,7 @@ def execute(folders: Folders, stage: str) -> None:
     Raises `UserError` for the user's mistakes, also those met inside the notebook, and `KitError` for the rest.
     """
     import papermill
+    from traitlets.config import Config
 
     began = time.monotonic()
     params = folders.params()
@@ -165,9 +169,10 @@ def execute(folders: Folders, stage: str) -> None:
     part.mkdir(parents=True, mode=0o700)
     os.environ.update(DEALERKIT_STAGE=stage, DEALERKIT_ROOT=str(folders.root))
     try:
-        papermill.execute_notebook(
-            str(notebook), str(running), parameters=given, kernel_name="python3", cwd=str(folders.root), progress_bar=False, log_output=False,
-            autosave_cell_every=0, execution_timeout=params.cell_timeout_seconds)
+        with _sockets():
+            papermill.execute_notebook(
+                str(notebook), str(running), parameters=given, kernel_name="python3", cwd=str(folders.root), progress_bar=False, log_output=False,
+                autosave_cell_every=0, execution_timeout=params.cell_timeout_seconds, config=Config({"KernelManager": {"transport": "ipc"}}))
     except Exception as error:
         raise _explained(error, folders, stage, running) from None
     finally:
@@ -176,6 +181,19 @@ def execute(folders: Folders, stage: str) -> None:
     if stage == "90-summary":
         _remember(folders)
     _progress(folders, stage, time.monotonic() - began)
+
+
+@contextmanager
+def _sockets() -> Iterator[None]:
+    """A private folder with a short path for the kernel's sockets: their paths may have about 100 characters."""
+    folder = tempfile.mkdtemp(prefix="dk")
+    os.environ["JUPYTER_RUNTIME_DIR"] = folder
+    if ipython := os.environ.get("IPYTHONDIR"):
+        os.makedirs(ipython, mode=0o700, exist_ok=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _publish(part: Path, target: Path, running: Path, done: Path) -> None:

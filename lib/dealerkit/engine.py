@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -42,7 +43,7 @@ def connect(params: EngineParams, spill_dir: Path | None = None):
     if spill_dir:
         settings["temp_directory"] = str(spill_dir)
     connection = ibis.duckdb.connect(**settings)
-    connection.raw_sql("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+    connection.raw_sql("SET TimeZone = 'UTC'")
     return connection
 
 
@@ -53,12 +54,20 @@ def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     return connection.create_table(name, expression, temp=True)
 
 
+def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
+    """The rows as Arrow batches, never all at once."""
+    # Not `to_pyarrow_batches`, which calls a method that this version of the engine no longer has.
+    connection = expression.get_backend()
+    connection._run_pre_execute_hooks(expression)
+    return connection.con.sql(str(ibis.to_sql(expression, dialect="duckdb"))).to_arrow_reader(ROW_GROUP)
+
+
 def write(expression: ir.Table, path: Path, order_by: list[str]) -> int:
     """Write the rows, ordered, as Parquet under a temporary name and rename; returns the rows written."""
     path = Path(path)
     part = path.with_name(path.name + ".part")
     rows, waiting, waiting_rows = 0, [], 0
-    with expression.order_by(order_by).to_pyarrow_batches(chunk_size=ROW_GROUP) as batches:
+    with batches_of(expression.order_by(order_by)) as batches:
         schema = batches.schema
         with pq.ParquetWriter(part, schema, compression="zstd") as writer:
             for batch in batches:
@@ -74,3 +83,13 @@ def write(expression: ir.Table, path: Path, order_by: list[str]) -> int:
             writer.write_table(pa.Table.from_batches(waiting, schema).combine_chunks(), row_group_size=ROW_GROUP)
     part.replace(path)
     return rows
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> int:
+    """Write a frame in its own order as Parquet under a temporary name and rename; returns its rows."""
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    pq.write_table(table, part, compression="zstd", row_group_size=ROW_GROUP)
+    part.replace(path)
+    return len(frame)

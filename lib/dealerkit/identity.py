@@ -24,7 +24,7 @@ from dealerkit.params import Params
 #: Rules in the order in which a merge is put down to them.
 RULES = ("id_number", "phone", "vin")
 
-_TITLE = r"(?i)(先生|女士|小姐|太太|\bmr\b|\bms\b|\bmrs\b)\.?$"
+_TITLE = r"(?i)(?:先生|女士|小姐|太太|\bmr\b|\bms\b|\bmrs\b)\.?$"
 _CARRIED = ("customer_type", "name", "gender", "birth_date", "id_number", "phone", "residential_area", "occupation", "income_band",
             "member_level", "points", "marketing_consent", "created_on", "source_channel")
 
@@ -68,7 +68,7 @@ def _records(clean: dict[str, ir.Table], params: Params) -> pd.DataFrame:
         leads = clean["leads"].filter(_.customer_id.isnull() & _.phone.notnull())
         rows = leads.select(customer_id=ibis.literal("lead:") + leads.lead_id, source=ibis.literal("leads"), phone=leads.phone,
                             created_on=leads.created_at.date()).to_pandas()
-        frame = pd.concat([frame, rows.reindex(columns=frame.columns)], ignore_index=True)
+        frame = pd.concat([frame, rows.reindex(columns=frame.columns).astype(frame.dtypes)], ignore_index=True)
     trust = {source: i for i, source in enumerate(params.sources)} | {"leads": 10**6}
     frame["trust"] = frame["source"].map(trust).fillna(len(trust)).astype(int)
     return frame.sort_values(["trust", "source", "customer_id"], ignore_index=True)

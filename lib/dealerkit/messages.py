@@ -47,4 +47,4 @@ def short_checksum(digest: str) -> str:
 
     Groups so short joined by ``_`` can never be taken for a phone, an ID or a VIN by the leak gate.
     """
-    return "_".join(digest[i:i + 4] for i in range(0, 12, 4))
+    return "_".join(digest[i : i + 4] for i in range(0, 12, 4))

@@ -32,6 +32,10 @@ from dealerkit.tables import TABLES
 __all__ = ["Action", "Card", "Col", "Run", "open_run"]
 
 
+#: Columns that put the rows of a derived table in an order, the first ones first.
+_ORDERING = ("table", "check", "person_id", "origin", "vin", "file", "row", "source", "customer_id", "value")
+
+
 def project_root() -> Path:
     """The folder with the Makefile: DEALERKIT_ROOT, else the working folder or one above it."""
     named = os.environ.get("DEALERKIT_ROOT")
@@ -143,12 +147,26 @@ class Run:
         """The clean canonical tables of the audit, by name."""
         return {name: self.table(name) for name in TABLES if self.has(name)}
 
-    def save(self, name: str, rows: ir.Table | pd.DataFrame, order_by: list[str]) -> int:
-        """Write a table, ordered so that its bytes never depend on the engine; returns the number of rows."""
-        expression = ibis.memtable(rows) if isinstance(rows, pd.DataFrame) else rows
-        count = engine.write(expression, self.out_dir / f"{name}.parquet", order_by)
+    def attach(self, paths: Mapping[str, Path]) -> dict[str, ir.Table]:
+        """Parquet files as tables of the engine, by name."""
+        return {name: self.engine.read_parquet(path) for name, path in paths.items()}
+
+    def save(self, name: str, rows: ir.Table | pd.DataFrame) -> int:
+        """Write a table; returns its rows. A frame keeps its order; an expression is ordered by its keys, so that
+        its bytes never depend on the engine."""
+        path = self.out_dir / f"{name}.parquet"
+        if isinstance(rows, pd.DataFrame):
+            count = engine.write_frame(rows, path)
+        else:
+            keys = [*TABLES[name].key, "_file", "_row"] if name in TABLES else [c for c in _ORDERING if c in rows.columns]
+            count = engine.write(rows, path, keys)
         self._saved.add(name)
         return count
+
+    def save_all(self, named: Mapping[str, ir.Table | pd.DataFrame]) -> None:
+        """Write several tables."""
+        for name, rows in named.items():
+            self.save(name, rows)
 
     # ---- facts -------------------------------------------------------------------------------------------------
 
@@ -166,6 +184,11 @@ class Run:
         self._facts[name] = {"value": _plain(value), "rows": None if rows is None else int(rows), "table": table, "cell": _cell(), "page": self.page}
         (self.out_dir / "facts.json").write_text(json.dumps(self._facts, ensure_ascii=False, sort_keys=True, indent=1), encoding="utf-8")
         return value
+
+    def record(self, facts: Mapping[str, tuple]) -> None:
+        """Name several facts: name → (value, rows, table)."""
+        for name, (value, rows, table) in facts.items():
+            self.fact(name, value, rows, table)
 
     def facts(self) -> dict[str, dict]:
         """Every fact of the pages built before this one and of this one: name → value, rows, table, cell, page."""
@@ -287,6 +310,11 @@ class Run:
         """What was not possible, why, and what would make it possible."""
         parts = [self._filled(part, _used(part, values))[0] for part in (title, why, remedy)]
         _show(fragments.gap(*parts, self.t))
+
+    def gaps(self, found: Iterable[tuple[str, str, str]]) -> None:
+        """What was not possible: (title, why, remedy) each, in the report's language; says so when there is nothing."""
+        shown = [fragments.gap(*parts, self.t) for parts in found]
+        _show("".join(shown) if shown else fragments.note(self.t.text("Nothing is missing.")))
 
     def figure(self, fig, finding: str, reading: str = "", size: str = "third", **values) -> None:
         """A chart with what to see in it; its picture's hash is printed, so that a rerun can be compared."""

@@ -20,14 +20,11 @@ from dealerkit.audit import checks as rules
 from dealerkit.audit.checks import ACTIONS, DIMENSION_LABELS, DIMENSIONS, Check
 from dealerkit.audit.standard import RAW, date_order_evidence, plain_texts, typed
 from dealerkit.errors import UserError, UserErrors
-from dealerkit.messages import N_, mask
+from dealerkit.messages import mask
 from dealerkit.params import Params
 from dealerkit.tables import Table
 
 __all__ = ["ACTIONS", "DIMENSIONS", "DIMENSION_LABELS", "AsOf", "Audited", "audit", "find_as_of"]
-
-#: Reasons of rows that never were records.
-NOT_RECORDS = {"total": N_("a total row"), "header": N_("a header repeated inside the file"), "ragged": N_("more cells than the header")}
 
 #: Separates check and delivered text while both travel in one cell.
 _SEP = "\x1f"

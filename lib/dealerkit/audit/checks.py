@@ -36,6 +36,9 @@ ACTIONS = {
     "flagged": N_("kept and flagged"),
 }
 
+#: Reasons of rows that never were records.
+NOT_RECORDS = {"total": N_("a total row"), "header": N_("a header repeated inside the file"), "ragged": N_("more cells than the header")}
+
 MOBILE = r"^1[3-9]\d{9}$"
 VIN = r"^[A-HJ-NPR-Z0-9]{17}$"
 PLATE = (r"^[京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新][A-HJ-NP-Z]"

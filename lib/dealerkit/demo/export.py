@@ -136,7 +136,7 @@ class Chinese:
         self.orders[0].add(named[~late])
         self.orders[1].add(named[late])
         self.calls.add(split.pop("calls"))
-        agents = frames["staff"]["staff_id"].str.startswith("A") & frames["staff"]["role"].eq(words.ROLES["agent"][1])
+        agents = frames["staff"]["role"].eq(words.ROLES["agent"][1])
         self.agents.add(frames["staff"][agents].rename(columns={"staff_id": "坐席工号", "role": "岗位", "phone": "手机号"}))
         split["员工"] = frames["staff"][~agents].rename(columns=headers("demo_cn", tables.TABLES["staff"]))
         split |= {sheet: frames[name].rename(columns=headers("demo_cn", tables.TABLES[name])) for name, sheet in CN_SHEETS.items()}

@@ -26,9 +26,9 @@ def make_staff(rng: np.random.Generator, customers: int, shift: int, lang: str) 
     """All employees, with hidden quality of advisers (above 1: longer waits) and who fakes scores."""
     counts = {"adviser": max(8, customers // 250), "sales": max(6, customers // 300), "agent": max(4, customers // 800),
               "manager": max(4, customers // 600), "head": 2}
-    rows = [(f"{kind[0].upper()}{i + 1:0{3 if customers < 100_000 else 5}d}", kind) for kind, n in counts.items() for i in range(n)]
+    letters = {"adviser": "A", "sales": "S", "agent": "T", "manager": "M", "head": "K"}
+    rows = [(f"{letters[kind]}{i + 1:0{3 if customers < 100_000 else 5}d}", kind) for kind, n in counts.items() for i in range(n)]
     staff = pd.DataFrame(rows, columns=["staff_id", "kind"])
-    staff.loc[staff["kind"] == "head", "staff_id"] = ["K001", "K002"]
     staff["role"] = [words.ROLES[k][lang == "zh"] for k in staff["kind"]]
     staff["phone"] = ids.mobiles(4 * (10_000_000 - 1 - np.arange(len(staff))), shift)
     staff["quality"] = np.exp(rng.normal(0, .25, len(staff)))

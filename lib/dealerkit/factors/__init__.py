@@ -181,6 +181,8 @@ def person_factors(connection, clean: dict[str, ir.Table], persons: pd.DataFrame
         frame = frame.merge(part.to_pandas(), on=["person_id", "origin"], how="left", validate="one_to_one")
     counts = [c for c in frame if "_count_" in c or c == "cars_count" or (c.startswith("spend_yuan") and _has_amounts(clean))]
     frame[counts] = frame[counts].fillna(0)
+    yuan = [c for c in frame if "yuan" in c]
+    frame[yuan] = frame[yuan].astype(float)
     frame = _with_value(frame, visits, sorted(origins), params)
     ordered = ["person_id", "origin", *[f.name for f in PERSON_FACTORS]]
     return frame.reindex(columns=ordered).sort_values(["origin", "person_id"], ignore_index=True)

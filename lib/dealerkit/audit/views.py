@@ -1,0 +1,166 @@
+"""What the audit page shows, as small tables and facts."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis import _
+
+from dealerkit import tables
+from dealerkit.audit.checks import ACTIONS, DIMENSION_LABELS, DIMENSIONS, NOT_RECORDS
+from dealerkit.messages import N_
+
+SEVERITIES = {"reject": N_("reject"), "warn": N_("warn"), "info": N_("info")}
+AS_OF_RULES = {
+    "asked": N_("the day asked for"), "delivered_on": N_("the day of the export by the params"),
+    "found": N_("the last day whose 28 days before are filled with visits"),
+}
+#: What each table that may be missing would switch on.
+SWITCHES_ON = {
+    "customers": N_("names, age and sex, phones: who the persons are"), "vehicles": N_("model lines, ages of cars, warranty"),
+    "contacts": N_("drivers, payers and households"), "sales_orders": N_("purchases, trade-ins and the value of cars bought"),
+    "service_lines": N_("declined and left-over work"), "interactions": N_("complaints, surveys and calls"), "leads": N_("prospects and the lead funnel"),
+    "campaigns": N_("what campaigns brought"), "staff": N_("phones that belong to staff"),
+}
+TREATMENTS = (
+    (N_("Missing values"), N_("stay missing; nothing is filled in. Shares and means are taken over known values, and their number is shown.")),
+    (N_("Values that cannot be read or are out of range"), N_("become unknown in the clean table; the row stays; the delivered text is kept in the fault rows.")),
+    (N_("Rows without key or date, with a future date, or that never were records"), N_("go to quarantine with their reasons.")),
+    (N_("Repeated keys"), N_("the fullest row stays, the others are merged into it by name; a key used for something else goes to quarantine.")),
+    (N_("Extreme but possible values"), N_("are kept; charts cut their axes and say so.")),
+)
+
+
+def personal_values(raw: dict[str, ir.Table]) -> ir.Table:
+    """Every delivered phone, ID, plate, VIN and e-mail as letters and digits in capitals, each once: what the
+    leak gate looks candidates up in. Values under six characters would match ordinary words and are left out."""
+    found = []
+    for name, rows in raw.items():
+        for column in tables.table(name).columns:
+            if column.personal in ("phone", "id", "plate", "vin", "email"):
+                value = rows[column.name].re_replace(r"[^0-9A-Za-z]", "").upper()
+                value = value.re_replace(r"^(?:00)?86(1\d{10})$", r"\1") if column.personal == "phone" else value
+                found.append(rows.select(value=value).filter((_.value.length() >= 6) & _.value.re_search(r"\d")))
+    return ibis.union(*found, distinct=True) if len(found) > 1 else found[0].distinct()
+
+
+def facts(audited, ingested) -> dict[str, tuple]:
+    """Facts of the audit: name → (value, rows, table)."""
+    ledger, results = audited.ledger[["raw", "clean", "quarantined", "merged"]].sum(), audited.results
+    failing = results[(results["failed"] > 0) & (results["severity"] != "info")]
+    customers = audited.columns.query("table == 'customers' and column == 'phone'")
+    records = int(audited.clean["customers"].count().to_pandas())
+    reachable = int(audited.clean["customers"].phone.notnull().sum().to_pandas() or 0)
+    visits = audited.clean["service_orders"]
+    weakest = audited.scores.sort_values(["score", "table", "dimension"]).head(1)
+    return {
+        "as_of": (audited.as_of.day, None, "service_orders"),
+        "as_of_rule": (audited.as_of.rule, None, None),
+        "visits_cut_off": (audited.as_of.cut_off, int(visits.count().to_pandas()), "service_orders"),
+        "health_score": (audited.health, int(results["checked"].sum()), "results"),
+        "raw_rows": (int(ledger["raw"]), len(audited.ledger), "ledger"),
+        "clean_rows": (int(ledger["clean"]), len(audited.ledger), "ledger"),
+        "clean_share": (ledger["clean"] / ledger["raw"] if ledger["raw"] else None, len(audited.ledger), "ledger"),
+        "quarantined_rows": (int(ledger["quarantined"]), len(audited.ledger), "ledger"),
+        "merged_rows": (int(ledger["merged"]), len(audited.ledger), "ledger"),
+        "checks_count": (len(results), len(results), "results"),
+        "checks_failing": (len(failing), len(results), "results"),
+        "files_count": (len({f.file for f in ingested.files}), None, None),
+        "tables_count": (len(audited.clean), None, None),
+        "tables_known": (len(tables.TABLES), None, None),
+        "standardised_values": (int(audited.columns["standardised"].sum()), int(audited.columns["filled"].sum()), "columns"),
+        "customer_records": (records, int(customers["rows"].sum()), "customers"),
+        "unreachable_records": (records - reachable, records, "customers"),
+        "unreachable_share": ((records - reachable) / records if records else None, records, "customers"),
+        "weakest_score": (float(weakest["score"].iloc[0]) if len(weakest) else None, int(weakest["checked"].sum()), "scores"),
+        "weakest_table": (weakest["table"].iloc[0] if len(weakest) else "", None, "scores"),
+        "weakest_dimension": (weakest["dimension"].iloc[0] if len(weakest) else "", None, "scores"),
+        "first_visit": (visits.opened_at.min().to_pandas().date() if records else None, None, "service_orders"),
+        "has_amounts": (bool(visits.total_yuan.notnull().any().to_pandas()), None, "service_orders"),
+    }
+
+
+def score_matrix(audited, t) -> pd.DataFrame:
+    """Scores, tables down and dimensions across, in the words of the translator ``t``."""
+    wide = audited.scores.pivot(index="table", columns="dimension", values="score")
+    wide = wide.reindex(index=[n for n in tables.TABLES if n in wide.index], columns=[d for d in DIMENSIONS if d in wide.columns])
+    return wide.rename(index=t.labels, columns=lambda d: t.text(DIMENSION_LABELS[d]))
+
+
+def failing_checks(audited, t, most: int | None = None) -> pd.DataFrame:
+    """Failing checks, worst first: rejecting before warning, then by share; in the words of ``t``.
+
+    Columns: what (table · column: message), table, column, message, dimension, severity, action, checked, failed, share, examples.
+    """
+    failing = audited.results[(audited.results["failed"] > 0) & (audited.results["severity"] != "info")].copy()
+    failing["order"] = failing["severity"].map({"reject": 0, "warn": 1})
+    failing = failing.sort_values(["failed", "check"], ascending=[False, True], ignore_index=True)
+    first = failing["columns"].str.split(", ").str[0]
+    failing["column"] = [t.labels(table, column) for table, column in zip(failing["table"], first, strict=True)]
+    failing["table"] = [t.labels(name) for name in failing["table"]]
+    for name in ("message", "dimension", "action", "severity"):
+        words = {"dimension": DIMENSION_LABELS, "action": ACTIONS, "severity": SEVERITIES}.get(name, {})
+        failing[name] = [t.text(words.get(v, v)) for v in failing[name]]
+    failing["what"] = failing["table"] + " · " + failing["column"] + ": " + failing["message"]
+    return failing.head(most) if most else failing
+
+
+def ledger_by_file(audited, t) -> pd.DataFrame:
+    """The ledger with the tables' names, one row per table and file, and whether it balances."""
+    out = audited.ledger.copy()
+    out["balance"] = out["raw"] - out["clean"] - out["quarantined"] - out["merged"]
+    out["table"] = [t.labels(name) for name in out["table"]]
+    return out
+
+
+def quarantine_reasons(audited, t) -> pd.DataFrame:
+    """Rows in quarantine by reason: table, reason, rows."""
+    rows = audited.quarantine.select("table", "reasons").to_pandas()
+    rows["reasons"] = rows["reasons"].str.split(" ")
+    counted = rows.explode("reasons").value_counts(["table", "reasons"]).reset_index(name="rows")
+    messages = dict(zip(audited.results["check"], audited.results["message"], strict=True))
+    counted["reason"] = [t.text(messages.get(r) or NOT_RECORDS[r.rsplit(".", 1)[-1]]) for r in counted["reasons"]]
+    counted["table"] = [t.labels(name) for name in counted["table"]]
+    return counted.sort_values(["rows", "table", "reasons"], ascending=[False, True, True], ignore_index=True)[["table", "reason", "rows"]]
+
+
+def standardised_columns(audited, t, most: int = 12) -> pd.DataFrame:
+    """Columns with most values brought into standard form: table, column, filled, standardised, share."""
+    out = audited.columns[audited.columns["standardised"] > 0].copy()
+    out["share"] = out["standardised"] / out["filled"]
+    out = out.sort_values(["standardised", "table", "column"], ascending=[False, True, True]).head(most)
+    out["column"] = [t.labels(table, column) for table, column in zip(out["table"], out["column"], strict=True)]
+    out["table"] = [t.labels(name) for name in out["table"]]
+    return out.reset_index(drop=True)
+
+
+def files_read(ingested, t) -> pd.DataFrame:
+    """Files and sheets with how they were read: file, tables, encoding, header line, rows, headers not used."""
+    rows = [{"file": f.file + (f" · {f.sheet}" if f.sheet else ""), "tables": ", ".join(t.labels(n) for n in f.tables), "encoding": f.encoding,
+             "header_row": f.header_row, "rows": f.rows, "unused": ", ".join(f.unused)} for f in ingested.files]
+    return pd.DataFrame(rows, columns=["file", "tables", "encoding", "header_row", "rows", "unused"])
+
+
+def gaps(audited, ingested, t) -> list[tuple[str, str, str]]:
+    """What could not be checked or computed: (title, why, remedy) each, in the words of ``t``."""
+    found = []
+    for name in tables.TABLES:
+        if name in audited.clean and name not in ingested.derived:
+            continue
+        derived = name in audited.clean
+        found.append((
+            t.text(SWITCHES_ON[name]),
+            t.say("The table {table:text} was derived from the workshop visits." if derived else "The table {table:text} was not delivered.", table=t.labels(name)),
+            t.say("Put a file with it into the raw folder, or name it under files: in the params (table {name:text}).", name=name)))
+    if not audited.clean["service_orders"].total_yuan.notnull().any().to_pandas():
+        found.append((t.text("everything in yuan"), t.text("No workshop visit has an amount."), t.text("Deliver the settled total with the visits (column total_yuan).")))
+    for part in ingested.unread:
+        if not part.file.lower().endswith((".svg", ".png")):
+            found.append((t.text("a file that was not read"), f"{part.file} {part.sheet}: {part.why}", t.text("Name it under files: in the params, or take it out of the raw folder.")))
+    return found
+
+
+def treatments(t) -> pd.DataFrame:
+    """How missing values, illegal values, repeats and extremes are treated."""
+    return pd.DataFrame([{"what": t.text(what), "how": t.text(how)} for what, how in TREATMENTS])
