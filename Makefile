@@ -70,7 +70,7 @@ $1: $(call page,$1)
 endef
 $(foreach stage,$(STAGES),$(eval $(call PAGE_RULE,$(stage))))
 
-$R/dictionary.html: $B/.inputs $B/.code/render
+$R/dictionary.html: $B/.inputs $B/.code/dictionary
 	@$(SEALED) $(KIT) dictionary --dealer "$$DEALER"
 
 verify: $(STAGES:%=$B/%.ipynb)
@@ -141,11 +141,13 @@ lab: $(READY) ## JupyterLab on the notebooks; trying things never changes what m
 test: $(READY_DEV) ## all tests
 	@$(SEALED) $(PY) -m pytest tests
 
-lint: $(READY_DEV) ## style of code and notebooks; notebooks without outputs
+lint: $(READY_DEV) ## style of code and notebooks, notebooks without outputs, schema and translations up to date
 	@$(PY) -m ruff check lib tests notebooks
 	@$(PY) -m ruff format --check lib tests notebooks
 	@$(if $(STAGES),$(PY) -m nbstripout --keep-id --verify $(STAGES:%=notebooks/%.ipynb),true) || \
 		{ echo "lint: a notebook holds outputs or run counts; make format takes them out" >&2; exit 1; }
+	@$(KIT) schema --check
+	@$(KIT) strings --check
 
 format: $(READY_DEV) ## put code and notebooks into the style that lint asks for
 	@$(PY) -m ruff check --fix lib tests notebooks

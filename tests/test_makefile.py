@@ -52,7 +52,8 @@ LIBRARY = {
     "report/contents.py": "",
     "report/template/page.css": "body {}",
     "locale/zh/LC_MESSAGES/dealerkit.po": 'msgid ""\nmsgstr ""\n',
-    "chain.py": "from dealerkit.report import page\n",
+    "engine.py": "",
+    "chain.py": "from dealerkit.report import page\nfrom dealerkit import engine, value\n",
     "__main__.py": "",
     "demo/__init__.py": "",
 }
@@ -203,19 +204,21 @@ RERUN = {
     "data/raw/demo/客户 资料(1).csv": EXECUTE | RENDER,
     "lib/dealerkit/base.py": (EXECUTE | RENDER) - {"demo dictionary "},
     "lib/dealerkit/audit/checks.py": (EXECUTE | RENDER) - {"demo dictionary "},
-    "lib/dealerkit/value.py": {  # imported inside a function
+    "lib/dealerkit/value.py": {  # imported inside a function; the dictionary needs it as well
         "demo execute 20-customers",
         "demo execute 90-summary",
         "demo render 20-customers",
         "demo render 90-summary",
+        "demo dictionary ",
     },
+    "lib/dealerkit/engine.py": RENDER,
     "lib/dealerkit/report/facts.py": EXECUTE | RENDER,
     "lib/dealerkit/report/page.py": RENDER,
     "lib/dealerkit/report/contents.py": RENDER,
     "lib/dealerkit/report/template/page.css": RENDER,
     "lib/dealerkit/locale/zh/LC_MESSAGES/dealerkit.po": EXECUTE | RENDER,
     "requirements.lock": EXECUTE | RENDER,
-    "lib/dealerkit/chain.py": set(),
+    "lib/dealerkit/chain.py": RENDER,
     "lib/dealerkit/__main__.py": set(),
     "lib/dealerkit/demo/__init__.py": set(),
     "lib/dealerkit/stamp.py": set(),
@@ -235,6 +238,11 @@ def test_an_edit_reruns_exactly_what_depends_on_it(built, name):
         built.write(name, "new")
     assert built.calls() == RERUN[name]
     assert built.calls() == set()
+
+
+def test_a_further_notebook_makes_every_page_again_since_each_names_it(built):
+    built.write("notebooks/30-segments.ipynb", notebook("1 + 1"))
+    assert built.calls() == RENDER | {"demo execute 30-segments", "demo render 30-segments"}
 
 
 def test_a_saved_notebook_with_outputs_and_a_touched_file_rerun_nothing(built):
@@ -295,7 +303,14 @@ def test_a_lost_page_is_rendered_again_only(built):
 def test_stamps_are_the_same_wherever_and_whenever_they_are_made(built, tmp_path_factory):
     other = Project(tmp_path_factory.mktemp("other"))
     other.calls()
-    for name in (".inputs", ".code/10-audit", ".code/20-customers", ".code/90-summary", ".code/render"):
+    for name in (
+        ".inputs",
+        ".code/10-audit",
+        ".code/20-customers",
+        ".code/90-summary",
+        ".code/render",
+        ".code/dictionary",
+    ):
         assert (built.folder / "build/demo" / name).read_bytes() == (other.folder / "build/demo" / name).read_bytes()
 
 

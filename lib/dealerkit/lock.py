@@ -116,9 +116,8 @@ def _why(status: str, code: int) -> tuple[int, str]:
     try:
         with open(status, encoding="utf-8") as file:
             said = json.load(file)
-        return (
-            USER if said["code"] == USER else KIT
-        ), f"{said.get('stage') or 'run'}: {said.get('message') or 'failed'}"
+        message = str(said.get("message") or "failed").partition("\n")[0]
+        return USER if said["code"] == USER else KIT, f"{said.get('stage') or 'run'}: {message}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return (code, "interrupted") if code > 128 else (KIT, "failed; the lines above say why")
 

@@ -4,7 +4,7 @@ Writes below `build/<dealer>/`, each only when its content changes:
 
 - `.inputs`: every raw file with size and SHA-256, params, AS_OF, language, password there or not, refresh count;
 - `.code/<stage>`: the cells of a notebook and every library file that they reach through imports;
-- `.code/render`: what turns executed notebooks into pages.
+- `.code/render`: what turns executed notebooks into pages; `.code/dictionary`: what makes the data dictionary.
 
 Runs before anything else of the kit, so it uses the standard library only and never imports the package.
 Exit codes: 0 done, 2 a mistake of the user, in words on stderr.
@@ -22,8 +22,11 @@ import time
 DEALER_NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9_\-\u4e00-\u9fff]{0,63}")
 NOTEBOOK = re.compile(r"([0-9]{2}-[a-z0-9-]+)\.ipynb")
 PACKAGE = "lib/dealerkit"
-# No page depends on who starts it, on the invented dealers, or on the commands.
+# Nothing that a notebook shows depends on who starts it, on the invented dealers, or on the commands.
 SHELL = ("__main__", "chain", "lock", "stamp", "demo")
+# It runs notebooks, which then show what their own code does; and it puts head, navigation and origin around a page.
+ASSEMBLES = ("chain",)
+PAGE_BASE = ("engine", "messages", "params")  # what it needs for that
 # Rendering only: an edit here makes the pages again and reruns no analysis.
 RENDER_ONLY = ("report.page", "report.template")
 SETTLED_SECONDS = 2  # a file changed since then may change again within the same tick of its clock
@@ -232,19 +235,21 @@ class Library:
 
 
 def stage_stamps(library: Library, hashes: Hashes) -> dict[str, dict]:
-    """`.code/<name>` contents: one for each notebook, and `render`."""
+    """`.code/<name>` contents: one for each notebook, `render` and `dictionary`."""
     lock = hashes.of("requirements.lock", sha256_of) if os.path.exists("requirements.lock") else ""
     stamps = {}
     for name in _listed("notebooks"):
         if match := NOTEBOOK.fullmatch(name):
             checksum, imported = _cells_of(name, hashes)
-            stamps[match[1]] = {
-                "cells": checksum,
-                "lock": lock,
-                "library": library.stamp(imported, SHELL + RENDER_ONLY),
-            }
-    pages = [name for name in library.modules if _within(name, ("report",))]
-    stamps["render"] = {"lock": lock, "library": library.stamp(pages, SHELL)}
+            files = library.stamp(imported, SHELL + RENDER_ONLY)
+            stamps[match[1]] = {"cells": checksum, "lock": lock, "library": files}
+    # Every page names the others, so a further notebook makes all of them again.
+    pages = {"pages": sorted(stamps), "lock": lock}
+    roots = [*PAGE_BASE, *(name for name in library.modules if _within(name, ("report",)))]
+    assembles = {f"{name}.py": library.modules[name][0] for name in ASSEMBLES if name in library.modules}
+    stamps["render"] = pages | {"library": library.stamp(roots, SHELL) | assembles}
+    started = tuple(name for name in SHELL if name not in ASSEMBLES)
+    stamps["dictionary"] = pages | {"library": library.stamp([*roots, *ASSEMBLES], started)}
     return stamps
 
 
