@@ -64,6 +64,8 @@ def _records(clean: dict[str, ir.Table], params: Params) -> pd.DataFrame:
     """One row per customer record and per lead that names no customer, the most trusted source first."""
     customers = clean["customers"]
     frame = customers.select("customer_id", source=customers["_source"], **{c: customers[c] for c in _CARRIED}).to_pandas()
+    frame["points"] = frame["points"].astype(float)
+    frame["marketing_consent"] = frame["marketing_consent"].astype("boolean")
     if "leads" in clean:
         leads = clean["leads"].filter(_.customer_id.isnull() & _.phone.notnull())
         rows = leads.select(customer_id=ibis.literal("lead:") + leads.lead_id, source=ibis.literal("leads"), phone=leads.phone,

@@ -188,6 +188,11 @@ def person_factors(connection, clean: dict[str, ir.Table], persons: pd.DataFrame
     return frame.reindex(columns=ordered).sort_values(["origin", "person_id"], ignore_index=True)
 
 
+def at(panel: pd.DataFrame, origin: date) -> pd.DataFrame:
+    """The factors of the panel at one origin."""
+    return panel[pd.to_datetime(panel["origin"]) == pd.Timestamp(origin)].reset_index(drop=True)
+
+
 def _has_amounts(clean: dict[str, ir.Table]) -> bool:
     """Whether any workshop visit has a total; without, everything in yuan is unknown, not zero."""
     return bool(clean["service_orders"].total_yuan.notnull().any().to_pandas())
@@ -339,7 +344,7 @@ def _with_value(frame: pd.DataFrame, visits: ir.Table, origins: list[date], para
     days["yuan"] = days["yuan"].astype(float)
     done = []
     for origin in origins:
-        part = frame[frame["origin"] == pd.Timestamp(origin)] if np.issubdtype(frame["origin"].dtype, np.datetime64) else frame[frame["origin"] == origin]
+        part = at(frame, origin)
         done.append(part.merge(_value_at(days[days["day"] <= pd.Timestamp(origin)], origin, params), on="person_id", how="left", validate="one_to_one"))
     return pd.concat(done, ignore_index=True)
 

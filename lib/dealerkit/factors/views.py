@@ -1,0 +1,169 @@
+"""The picture of who the customers are, as small tables and facts made from persons, cars and factors."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from ibis import _
+
+from dealerkit import stats
+from dealerkit.factors import CLASSES, DAYS_12M, DAYS_PER_MONTH, dictionary
+from dealerkit.messages import N_
+from dealerkit.params import Params
+
+MERGE_RULES = {
+    "id_number": N_("same ID number"), "phone": N_("same phone, and a name that does not contradict"),
+    "vin": N_("same car and same name"), "kept_apart": N_("kept apart: same phone, but names, ID numbers or kinds contradict"),
+}
+AGE_BANDS = ((0, 29, N_("under 30")), (30, 39, N_("30–39")), (40, 49, N_("40–49")), (50, 59, N_("50–59")), (60, 120, N_("60 and over")))
+ABSENCE_BANDS = ((0, 3, N_("under 3 months")), (3, 6, N_("3–6 months")), (6, 12, N_("6–12 months")), (12, 24, N_("12–24 months")), (24, 600, N_("over 24 months")))
+TIERS = (N_("high value"), N_("middle value"), N_("low value"))
+
+
+def facts(persons: pd.DataFrame, now: pd.DataFrame, cars: pd.DataFrame, merges: dict[str, int], params: Params) -> dict[str, tuple]:
+    """Facts of the customers: name → (value, rows, table).
+
+    Args:
+        persons: persons of `identity.identify`.
+        now: person factors at ``as_of``.
+        cars: car factors (cars in hand).
+        merges: rule → pairs joined.
+        params: windows.
+    """
+    owners = owners_of(persons, now)
+    seen = owners[owners["visits_count_all"] > 0]
+    active = owners["recency_days"] <= params.windows.active_months * DAYS_PER_MONTH
+    lost = (seen["recency_days"] > params.windows.lost_months * DAYS_PER_MONTH).sum()
+    low, high = stats.wilson(int(active.sum()), len(owners))
+    lost_low, lost_high = stats.wilson(int(lost), len(seen))
+    has_yuan = now["spend_yuan_12m"].notna().any()
+    spend = now["spend_yuan_12m"].sum() if has_yuan else None
+    rows = {
+        "persons_count": len(persons), "owners_count": len(owners), "prospects_count": persons["is_prospect"].sum(),
+        "companies_count": persons["is_company"].sum(), "records_count": persons["records_count"].sum(), "cars_count": len(cars),
+        "records_joined": persons["records_count"].sum() - len(persons), "pairs_kept_apart": merges["kept_apart"],
+        "active_customers": active.sum(), "active_share": active.mean() if len(owners) else None, "active_share_low": low, "active_share_high": high,
+        "never_seen_count": len(owners) - len(seen), "absent_customers": lost, "absent_share": lost / len(seen) if len(seen) else None,
+        "absent_share_low": lost_low, "absent_share_high": lost_high,
+        "new_customers_12m": (owners["tenure_days"] < DAYS_12M).sum(), "service_yuan_12m": spend,
+        "yuan_per_active": spend / active.sum() if has_yuan and active.sum() else None,
+        "clv_yuan_total": owners["clv_yuan"].sum() if owners["clv_yuan"].notna().any() else None,
+        "expected_visits_total": owners["expected_visits_count"].sum() if owners["expected_visits_count"].notna().any() else None,
+        "reachable_share": owners["is_reachable"].mean() if len(owners) else None, "unreachable_owners": (owners["is_reachable"] == 0).sum(),
+        "new_energy_share": cars["energy_type"].isin(["phev", "bev"]).sum() / cars["energy_type"].notna().sum() if cars["energy_type"].notna().any() else None,
+        "factors_count": len(dictionary()), "person_factors_count": (dictionary()["table"] == "person_factors").sum(),
+        "active_months": params.windows.active_months, "lost_months": params.windows.lost_months, "horizon_months": params.value.horizon_months,
+    }
+    share = top_share(owners)
+    rows["top_tier_share"], rows["top_tier_yuan_share"] = params.value.tier_shares[0], share
+    tables = {"cars_count": "car_factors", "new_energy_share": "car_factors", "factors_count": None}
+    return {name: (value, len(owners), tables.get(name, "person_factors")) for name, value in rows.items()}
+
+
+def owners_of(persons: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Factors at ``as_of`` of persons with a car in hand."""
+    return now[now["person_id"].isin(persons.loc[persons["is_owner"], "person_id"])]
+
+
+def top_share(owners: pd.DataFrame, part: float = 0.2) -> float | None:
+    """Share of the spending of 24 months that the best-spending ``part`` of owners brings; None without amounts."""
+    spend = owners["spend_yuan_24m"].fillna(0).sort_values(ascending=False)
+    return float(spend.head(int(np.ceil(part * len(spend)))).sum() / spend.sum()) if spend.sum() > 0 else None
+
+
+def value_tiers(owners: pd.DataFrame, params: Params, t) -> pd.DataFrame:
+    """Tiers by expected value: tier, persons, people_share, yuan_share (of expected yuan), clv_yuan_mean.
+
+    Ties at a cut go to the higher tier, so tiers may differ from the shares asked for; empty without amounts.
+    """
+    known = owners.dropna(subset=["clv_yuan"])
+    if known.empty or known["clv_yuan"].nunique() < 3:
+        return pd.DataFrame(columns=["tier", "persons", "people_share", "yuan_share", "clv_yuan_mean"])
+    high, middle, _low = params.value.tier_shares
+    cuts = known["clv_yuan"].quantile([1 - high, 1 - high - middle], interpolation="lower")
+    tier = np.where(known["clv_yuan"] >= cuts.iloc[0], 0, np.where(known["clv_yuan"] >= cuts.iloc[1], 1, 2))
+    made = known.groupby(tier)["clv_yuan"].agg(["size", "sum", "mean"]).reindex(range(3)).fillna(0)
+    return pd.DataFrame({"tier": [t.text(name) for name in TIERS], "persons": made["size"].astype(int), "people_share": made["size"] / made["size"].sum(),
+                         "yuan_share": made["sum"] / made["sum"].sum() if made["sum"].sum() else np.nan, "clv_yuan_mean": made["mean"]})
+
+
+def absence_bands(owners: pd.DataFrame, t) -> pd.DataFrame:
+    """Owners by time since the last visit: band, persons, share, spend_yuan_24m; those never seen come last."""
+    months = owners["recency_days"] / DAYS_PER_MONTH
+    rows = [(name, (months > low - (low == 0)) & (months <= high)) for low, high, name in ABSENCE_BANDS]
+    rows.append((N_("never at the workshop"), months.isna()))
+    return pd.DataFrame([{"band": t.text(name), "persons": int(mask.sum()), "share": mask.mean() if len(owners) else np.nan,
+                          "spend_yuan_24m": owners.loc[mask, "spend_yuan_24m"].sum()} for name, mask in rows])
+
+
+def by_series(cars: pd.DataFrame, params: Params, most: int = 8) -> pd.DataFrame:
+    """Cars in hand by model line: series, cars, active, active_share with interval, age_months_median."""
+    limit = params.windows.active_months * DAYS_PER_MONTH
+    known = cars.dropna(subset=["series"])
+    made = known.assign(active=known["recency_days"] <= limit).groupby("series").agg(
+        cars=("vin", "size"), active=("active", "sum"), age_months_median=("vehicle_age_months", "median")).reset_index()
+    made["active_share"] = made["active"] / made["cars"]
+    made["low"], made["high"] = stats.wilson(made["active"].to_numpy(), made["cars"].to_numpy())
+    return made.sort_values(["cars", "series"], ascending=[False, True], ignore_index=True).head(most)
+
+
+def by_age(owners: pd.DataFrame, t) -> pd.DataFrame:
+    """Owners of known age by band: band, persons, share, yuan_per_person_24m."""
+    known = owners.dropna(subset=["age_years"])
+    rows = []
+    for low, high, name in AGE_BANDS:
+        mask = known["age_years"].between(low, high)
+        rows.append({"band": t.text(name), "persons": int(mask.sum()), "share": mask.mean() if len(known) else np.nan,
+                     "yuan_per_person_24m": known.loc[mask, "spend_yuan_24m"].mean()})
+    return pd.DataFrame(rows)
+
+
+def by_quarter(visits: ir.Table, as_of: date, quarters: int = 12) -> pd.DataFrame:
+    """Visits and yuan of the last whole quarters of 91 days up to ``as_of``: ends_on, visits, yuan (None without amounts)."""
+    ago = ibis.literal(as_of).delta(visits.opened_at.date(), unit="day")
+    made = visits.filter((ago >= 0) & (ago < 91 * quarters)).group_by(back=(ago / 91).floor().cast("int64")).agg(
+        visits=_.count(), yuan=_.total_yuan.sum()).order_by(ibis.desc("back")).to_pandas()
+    made["ends_on"] = [pd.Timestamp(as_of) - pd.Timedelta(days=91 * int(back)) for back in made["back"]]
+    made["yuan"] = made["yuan"].astype(float)
+    return made[["ends_on", "visits", "yuan"]]
+
+
+def merges_table(merges: dict[str, int], t) -> pd.DataFrame:
+    """Pairs of records by the rule that joined them, or kept them apart: rule, pairs."""
+    return pd.DataFrame([{"rule": t.text(MERGE_RULES[rule]), "pairs": pairs} for rule, pairs in merges.items()])
+
+
+def coverage(now: pd.DataFrame, t) -> pd.DataFrame:
+    """How many persons each class of factors is known of: class, factors, filled (mean share known), weakest factor and its share."""
+    declared = dictionary().query("table == 'person_factors'")
+    known = now[declared["factor"]].notna().mean()
+    rows = []
+    for klass, name in CLASSES.items():
+        own = declared[declared["class"] == klass]
+        share = known[own["factor"]]
+        weakest = own.set_index("factor")["label"][share.idxmin()]
+        rows.append({"class": t.text(name), "factors": len(own), "filled": share.mean(), "weakest": t.text(weakest), "weakest_share": share.min()})
+    return pd.DataFrame(rows)
+
+
+def gaps(now: pd.DataFrame, owners: pd.DataFrame, t) -> list[tuple[str, str, str]]:
+    """What could not be computed of the customers: (title, why, remedy) each, in the words of ``t``."""
+    found = []
+    if not now["spend_yuan_all"].notna().any():
+        found.append((t.text("Spending and value"), t.text("No workshop visit has an amount."), t.text("Deliver the settled total with the visits (column total_yuan).")))
+    elif not owners["clv_yuan"].notna().any():
+        found.append((t.text("Expected value"), t.text("The purchase model could not be fitted: too few customers came again, or all came alike."),
+                      t.text("Deliver a longer history of visits.")))
+    if not now["age_years"].notna().any():
+        found.append((t.text("Age of customers"), t.text("No birth date and no ID number was delivered."), t.text("Deliver birth_date with the customers.")))
+    return found
+
+
+def panel_origins(as_of: date, params: Params) -> list[date]:
+    """Earlier origins of the panel, oldest first, and ``as_of`` itself last."""
+    earlier = sorted(((pd.Timestamp(as_of) - pd.DateOffset(months=m)).date() for m in params.windows.panel_months))
+    return [*earlier, as_of]
