@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import json
 import os
 import re
@@ -601,3 +602,16 @@ def test_every_notebook_has_its_edges():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     edges = set(re.findall(r"^\$B/([0-9]{2}-[a-z]+)\.ipynb: ", makefile, re.M))
     assert {path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]-*.ipynb")} <= edges
+
+
+def test_imports_are_found_as_python_finds_them(monkeypatch):
+    """What importing the run object really loads of the package is what the stamps take it to reach."""
+    code = "import sys, dealerkit.run; print(*(name for name in sys.modules if name.startswith('dealerkit.')))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    spec = importlib.util.spec_from_file_location("stamp", ROOT / "lib/dealerkit/stamp.py")
+    stamp = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(stamp)
+    monkeypatch.chdir(ROOT)
+    reached = stamp.Library(stamp.Hashes("no-such-cache")).reached(["run"], ())
+    assert "dealerkit.run" in loaded
+    assert {name.removeprefix("dealerkit.") for name in loaded} <= reached
