@@ -32,6 +32,8 @@ from dealerkit.tables import TABLES
 __all__ = ["Action", "Card", "Col", "Run", "open_run"]
 
 
+#: How a step between two values is written, where not like the values.
+_STEP_KINDS = {"share": "points", "score": "number"}
 #: Columns that put the rows of a derived table in an order, the first ones first.
 _ORDERING = ("table", "check", "person_id", "origin", "vin", "file", "row", "source", "customer_id", "value")
 
@@ -285,7 +287,7 @@ class Run:
         since = self.t.value(date.fromisoformat(last["as_of"]), "day")
         if round(step, 6) == 0:
             return self.t.say("▬ as on {since:text}", since=since), "flat"
-        size = self.t.value(abs(step), {"share": "points", "score": "number"}.get(kind, kind))
+        size = self.t.value(abs(step), _STEP_KINDS.get(kind, kind))
         sign = "▲" if step > 0 else "▼"
         return self.t.say("{sign:text} {size:text} since {since:text}", sign=sign, size=size, since=since), "better" if (step > 0) == (better == "up") else "worse"
 
@@ -293,13 +295,30 @@ class Run:
         """A row of numbers."""
         _show(fragments.cards(items, self.t))
 
-    def todo(self, items: list[tuple[str, str, str]], **values) -> None:
-        """What to do next: (request, gain, how) each, as messages; placeholders are facts or ``values``."""
+    def todo(self, steps: Iterable[tuple[str, str, str, Mapping]]) -> None:
+        """What to do next: (request, gain, how, values) each, the first three messages; placeholders not among the
+        values are facts."""
         done = []
-        for title, gain, how in items:
+        for title, gain, how, values in steps:
             said = [self._filled(part, _used(part, values)) if part else ("", "") for part in (title, gain, how)]
-            done.append(Action(title=said[0][0], gain=said[1][0], how=said[2][0], origin=said[0][1]))
+            note = self.t.text("a year, first estimate") if gain else ""
+            done.append(Action(title=said[0][0], gain=said[1][0], gain_note=note, how=said[2][0], origin=said[0][1]))
         _show(fragments.actions(done))
+
+    def changes(self, followed: Iterable[tuple[str, str, str]]) -> None:
+        """Facts against last time: (fact, label, kind) each; says so when this is the first report."""
+        last = self.last_time()
+        if last is None:
+            return self.note("This is the first report: there is no last time to compare with.")
+        rows = []
+        for name, label, kind in followed:
+            now, before = self.known(name, None), last["facts"].get(name)
+            known = now is not None and before is not None
+            sign = {-1: "▼", 0: "▬", 1: "▲"}[(now > before) - (now < before)] if known else ""
+            step = f"{sign} {self.t.value(abs(now - before), _STEP_KINDS.get(kind, kind))}" if known else self.t.text("not known")
+            rows.append({"label": self.t.text(label), "before": self.t.value(before, kind), "now": self.t.value(now, kind), "step": step})
+        columns = [Col("label", "Number"), Col("before", "Last time"), Col("now", "Now"), Col("step", "Change")]
+        return self.show(pd.DataFrame(rows), columns, "Since the report as of {since:day}", since=date.fromisoformat(last["as_of"]))
 
     def trust(self, score: str, template: str, **values) -> None:
         """How far the numbers can be trusted: the fact that is the score (0–100), and why."""
@@ -313,8 +332,15 @@ class Run:
 
     def gaps(self, found: Iterable[tuple[str, str, str]]) -> None:
         """What was not possible: (title, why, remedy) each, in the report's language; says so when there is nothing."""
-        shown = [fragments.gap(*parts, self.t) for parts in found]
+        found = list(found)
+        self.fact(f"gaps_{self.page.replace('-', '_')}", found)
+        shown = [fragments.gap(*parts, self.t) for parts in dict.fromkeys(found)]
         _show("".join(shown) if shown else fragments.note(self.t.text("Nothing is missing.")))
+
+    def gaps_so_far(self) -> list[tuple[str, str, str]]:
+        """The gaps that the pages before this one stated, each once."""
+        stated = [tuple(gap) for name, fact in self.facts().items() if name.startswith("gaps_") for gap in fact["value"]]
+        return list(dict.fromkeys(stated))
 
     def figure(self, fig, finding: str, reading: str = "", size: str = "third", **values) -> None:
         """A chart with what to see in it; its picture's hash is printed, so that a rerun can be compared."""

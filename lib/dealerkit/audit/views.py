@@ -73,6 +73,8 @@ def facts(audited, ingested) -> dict[str, tuple]:
         "customer_records": (records, int(customers["rows"].sum()), "customers"),
         "unreachable_records": (records - reachable, records, "customers"),
         "unreachable_share": ((records - reachable) / records if records else None, records, "customers"),
+        "top_fault_check": (failing.sort_values(["failed", "check"], ascending=[False, True])["check"].iloc[0] if len(failing) else "", len(results), "results"),
+        "top_fault_rows": (int(failing["failed"].max()) if len(failing) else 0, len(results), "results"),
         "weakest_score": (float(weakest["score"].iloc[0]) if len(weakest) else None, int(weakest["checked"].sum()), "scores"),
         "weakest_table": (weakest["table"].iloc[0] if len(weakest) else "", None, "scores"),
         "weakest_dimension": (weakest["dimension"].iloc[0] if len(weakest) else "", None, "scores"),
@@ -164,3 +166,14 @@ def gaps(audited, ingested, t) -> list[tuple[str, str, str]]:
 def treatments(t) -> pd.DataFrame:
     """How missing values, illegal values, repeats and extremes are treated."""
     return pd.DataFrame([{"what": t.text(what), "how": t.text(how)} for what, how in TREATMENTS])
+
+
+def first_steps(facts: dict[str, dict], results: pd.DataFrame, t) -> list[tuple[str, str, str, dict]]:
+    """What to mend first in the data: (request, gain, how, values) each, as messages; nothing when no check fails."""
+    check = facts["top_fault_check"]["value"]
+    if not check:
+        return []
+    row = results.set_index("check").loc[check]
+    column = t.labels(row["table"], row["columns"].split(", ")[0])
+    return [(N_("Mend the most frequent fault in the data: {table:text}, {column:text}"), "",
+             N_("{top_fault_rows:count|row|rows}: {message:label}; the page on data quality lists all"), {"table": t.labels(row["table"]), "column": column, "message": row["message"]})]

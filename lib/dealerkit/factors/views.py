@@ -59,6 +59,12 @@ def facts(persons: pd.DataFrame, now: pd.DataFrame, cars: pd.DataFrame, merges: 
         "active_months": params.windows.active_months, "lost_months": params.windows.lost_months, "horizon_months": params.value.horizon_months,
     }
     share = top_share(owners)
+    away = (owners["recency_days"] > params.windows.lost_months * DAYS_PER_MONTH) & (owners["is_reachable"] == 1) & (owners["consents_to_marketing"] != 0)
+    best = owners["spend_yuan_all"] >= owners["spend_yuan_all"].quantile(1 - params.value.tier_shares[0])
+    rows["best_away_reachable"] = (away & best).sum() if has_yuan else None
+    rows["best_away_spend_yuan"] = owners.loc[away & best, "spend_yuan_all"].mean() if has_yuan and (away & best).any() else None
+    per_customer = params.value_per_reachable_customer_yuan
+    rows["unreachable_yuan"] = per_customer * rows["unreachable_owners"] if per_customer else None
     rows["top_tier_share"], rows["top_tier_yuan_share"] = params.value.tier_shares[0], share
     tables = {"cars_count": "car_factors", "new_energy_share": "car_factors", "factors_count": None}
     return {name: (value, len(owners), tables.get(name, "person_factors")) for name, value in rows.items()}
@@ -167,3 +173,24 @@ def panel_origins(as_of: date, params: Params) -> list[date]:
     """Earlier origins of the panel, oldest first, and ``as_of`` itself last."""
     earlier = sorted(((pd.Timestamp(as_of) - pd.DateOffset(months=m)).date() for m in params.windows.panel_months))
     return [*earlier, as_of]
+
+
+#: Facts that the summary follows from report to report: fact, label, kind.
+FOLLOWED = (
+    ("active_customers", N_("Active customers"), "count"), ("absent_share", N_("Owners away"), "share"),
+    ("service_yuan_12m", N_("Workshop revenue in 12 months"), "yuan"), ("clv_yuan_total", N_("Expected value of the owners"), "yuan"),
+    ("unreachable_owners", N_("Owners without a usable phone"), "count"), ("health_score", N_("Data health"), "score"),
+)
+
+
+def first_steps(facts: dict[str, dict]) -> list[tuple[str, str, str, dict]]:
+    """What to do next by the facts so far: (request, gain, how, values) each, as messages."""
+    known = {name: fact["value"] for name, fact in facts.items()}
+    steps = []
+    if known.get("best_away_reachable"):
+        steps.append((N_("Call {best_away_reachable:count|high-spending owner who has|high-spending owners who have} stayed away"), "",
+                      N_("they spent {best_away_spend_yuan:yuan} each so far, have a usable phone and did not refuse; leave some uncalled, drawn by lot, to see the effect"), {}))
+    if known.get("unreachable_owners"):
+        steps.append((N_("Repair the phones of {unreachable_owners:count|owner|owners}"), N_("{unreachable_yuan:yuan}") if known.get("unreachable_yuan") else "",
+                      N_("no call or message reaches them; ask at their next visit"), {}))
+    return steps
