@@ -298,7 +298,7 @@ def test_expected_visits_are_those_of_the_paper_where_its_formula_holds(paramete
 
 @pytest.mark.parametrize(("parameters", "x", "T"), [
     ((0.25, 4.4, 1.0, 2.4), 60, 1000), ((2, 0.5, 0.4, 0.3), 0, 400), ((3, 10, 0.6, 0.4), 0, 0),
-    ((5, 50, 12, 900), 1, 2), ((10, 10, 40, 80), 20, 1)])
+    ((5, 50, 12, 900), 1, 2), ((10, 7.8, 40, 80), 20, 6.24)])
 def test_expected_visits_where_the_formula_of_the_paper_fails(parameters, x, T):
     # a = 1, a + b = 1, a + b < 1, a long look ahead of a short history: the double integral of the story itself
     r, alpha, a, b = parameters

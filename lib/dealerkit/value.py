@@ -132,7 +132,8 @@ def summary(transactions: pd.DataFrame, end, calibration_end=None, unit: str = "
     if calibration_end is not None and until >= end:
         raise ValueError("calibration_end must be before end")
     known = transactions[transactions["customer"].notna() & transactions["date"].notna()]
-    visits = pd.DataFrame({"customer": known["customer"].to_numpy(), "day": _day_number(known["date"]),
+    codes, customers = pd.factorize(known["customer"].to_numpy(), sort=True)
+    visits = pd.DataFrame({"customer": codes, "day": _day_number(known["date"]),
                            "amount": known["amount"].astype("float64").to_numpy()})
     visits = visits[visits["day"] <= end]
     days = visits.groupby(["customer", "day"], sort=True)["amount"].sum(min_count=1).reset_index()
@@ -148,7 +149,7 @@ def summary(transactions: pd.DataFrame, end, calibration_end=None, unit: str = "
         later = days[days["day"] > until].groupby("customer").size()
         result["frequency_holdout"] = later.reindex(span.index, fill_value=0)
         result["T_holdout"] = (end - until) / UNIT_DAYS[unit]
-    return result
+    return result.set_axis(pd.Index(customers[result.index], name="customer"))
 
 
 def fit_bg_nbd(x, t_x, T) -> BgNbd:
