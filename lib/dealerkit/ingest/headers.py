@@ -259,6 +259,10 @@ def _best(headers: list[str], entry: Entry, part: Part) -> Matching:
     filled = len({fold(h) for h in headers if h})
     candidates = [tables.TABLES[name] for name in entry.tables or tables.TABLES]
     matchings = [match(table, headers, entry, part) for table in candidates]
+    whole = {m.table.name for m in matchings if not m.missing}
+    if "service_orders" in whole and whole & {"vehicles", "customers"}:
+        # order, VIN and day of visit together are a visit, however much of car and owner stands beside them
+        matchings = [m for m in matchings if m.table.name not in ("vehicles", "customers")]
     best = max(
         matchings,
         key=lambda m: (
