@@ -1,7 +1,7 @@
 """The invented dealers `demo` and `demo_cn`, of any size, from a seed.
 
-Raw files go to one folder, the truth behind them (true person of every record, type, day and cause of leaving, planted faults,
-effect of campaigns) to another that no run ever reads. Same seed and size: same bytes.
+Raw files go to one folder, the truth behind them (true person of every record, type, day and cause of leaving,
+planted faults, effect of campaigns) to another that no run ever reads. Same seed and size: same bytes.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ LARGEST_CN = 150_000
 LARGEST = 1_500_000
 
 
-def generate(dealer: str, raw_dir: Path, truth_dir: Path, customers: int | None = None, seed: int | None = None) -> dict[str, int]:
+def generate(
+    dealer: str, raw_dir: Path, truth_dir: Path, customers: int | None = None, seed: int | None = None
+) -> dict[str, int]:
     """Write the raw files of an invented dealer and the truth; returns rows by table, as delivered.
 
     Args:
         dealer: ``demo`` or ``demo_cn``.
         raw_dir, truth_dir: folders, made if missing; the truth may not lie inside the raw folder.
-        customers: persons and companies; about 3 % more cards come of duplicates and 5 % of second-hand owners.
+        customers: persons and companies; about 2 % more cards come of duplicates and 6 % of second-hand owners.
         seed: any whole number from 0.
 
-    Raises `UserError` for an unknown dealer, a size or seed out of range, folders inside one another.
+    Raises `UserError` for an unknown dealer, a size or seed out of range, folders inside one another, a folder or disk
+    that cannot be written.
     """
     if dealer not in SHIPPED:
         raise UserError(f"no invented dealer {dealer!r}", f"the invented dealers are {', '.join(SHIPPED)}")
@@ -51,9 +54,15 @@ def generate(dealer: str, raw_dir: Path, truth_dir: Path, customers: int | None 
     raw_dir, truth_dir = Path(raw_dir), Path(truth_dir)
     if _inside(truth_dir, raw_dir) or _inside(raw_dir, truth_dir):
         raise UserError("the truth may not lie beside the raw files", "give --out and --truth two folders apart")
-    for folder in (raw_dir, truth_dir):
-        folder.mkdir(parents=True, exist_ok=True)
-    return _write(dealer, raw_dir, truth_dir, customers, seed)
+    try:
+        for folder in (raw_dir, truth_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+        return _write(dealer, raw_dir, truth_dir, customers, seed)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {Path(error.filename or raw_dir).name}: {error.strerror}",
+            "check the folder's permissions and the free space of the disk",
+        ) from None
 
 
 def _inside(inner: Path, outer: Path) -> bool:
@@ -66,7 +75,9 @@ def _write(dealer: str, raw_dir: Path, truth_dir: Path, customers: int, seed: in
     lang, truth_files = export.lang, TruthFiles(truth_dir)
     staff = people.make_staff(np.random.default_rng([seed, 1]), customers, world.seed_shift(seed), lang)
     rows = dict.fromkeys(tables.TABLES, 0)
-    faults_of_files += [("staff", s, "", "adviser_with_faked_scores", None, None) for s in staff.loc[staff["fakes"], "staff_id"]]
+    faults_of_files += [
+        ("staff", s, "", "adviser_with_faked_scores", None, None) for s in staff.loc[staff["fakes"], "staff_id"]
+    ]
     for block, start in enumerate(range(0, customers, world.BLOCK)):
         count = min(world.BLOCK, customers - start)
         frames, truth, faults = world.make_block(seed, block, count, staff, lang)
@@ -83,7 +94,14 @@ def _write(dealer: str, raw_dir: Path, truth_dir: Path, customers: int, seed: in
             rows[name] += len(frame)
     export.close()
     truth_files.close()
-    about = {"dealer": dealer, "invented": True, "customers": customers, "seed": seed, "as_of": "2026-09-30", "rows_delivered": rows}
+    about = {
+        "dealer": dealer,
+        "invented": True,
+        "customers": customers,
+        "seed": seed,
+        "as_of": "2026-09-30",
+        "rows_delivered": rows,
+    }
     (truth_dir / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return rows
 
@@ -99,7 +117,12 @@ class TruthFiles:
         for name, frame in truth.items():
             if name not in self.writers:
                 kinds = {"object": pa.string(), "bool": pa.bool_(), "int64": pa.int64(), "float64": pa.float64()}
-                schema = pa.schema([(c, pa.timestamp("s") if str(t).startswith("datetime") else kinds[str(t)]) for c, t in frame.dtypes.items()])
+                schema = pa.schema(
+                    [
+                        (c, pa.timestamp("s") if str(t).startswith("datetime") else kinds[str(t)])
+                        for c, t in frame.dtypes.items()
+                    ]
+                )
                 self.writers[name] = pq.ParquetWriter(self.folder / f"{name}.parquet", schema)
             writer = self.writers[name]
             writer.write_table(pa.Table.from_pandas(frame, schema=writer.schema, preserve_index=False))

@@ -1,7 +1,7 @@
 """What the cars do: bought, serviced around the interval, lost, sold on, replaced.
 
-A relationship of one owner with one car is a spell. At each service that falls due the owner may leave for good; the hazard
-depends on type, service number, warranty, hidden frailty and past grief, so no model can know it all.
+A relationship of one owner with one car is a spell. At each service that falls due the owner may leave for good; the
+hazard depends on type, service number, warranty, hidden frailty and past grief, so no model can know it all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NEVER = 2**30
 def first_purchases(rng: np.random.Generator, persons: pd.DataFrame) -> pd.DataFrame:
     """One row per car slot of each owner with the day of the first purchase; further slots open later."""
     owners = persons[~persons["prospect"]]
-    slots = owners["fleet"].to_numpy() + ((rng.random(len(owners)) < .08) & ~owners["company"].to_numpy())
+    slots = owners["fleet"].to_numpy() + ((rng.random(len(owners)) < 0.08) & ~owners["company"].to_numpy())
     person = np.repeat(owners.index.to_numpy(), slots)
     further = np.concatenate([[False], person[1:] == person[:-1]]) if len(person) else np.zeros(0, dtype=bool)
     first = persons["first"].reindex(person).to_numpy()
@@ -26,14 +26,18 @@ def first_purchases(rng: np.random.Generator, persons: pd.DataFrame) -> pd.DataF
     return pd.DataFrame({"person": person, "start": (first + later).astype(int)})
 
 
-def new_spells(rng: np.random.Generator, persons: pd.DataFrame, bought: pd.DataFrame, car_start: int, shift: int, again: bool) -> pd.DataFrame:
+def new_spells(
+    rng: np.random.Generator, persons: pd.DataFrame, bought: pd.DataFrame, car_start: int, shift: int, again: bool
+) -> pd.DataFrame:
     """Spells of new cars: line, VIN, plate, price, warranty, driving, true end of ownership."""
     n = len(bought)
     s = bought.reset_index(drop=True).copy()
     p = persons.loc[s["person"]].reset_index(drop=True)
     s["car"] = car_start + np.arange(n)
     year = s["start"].to_numpy().astype("datetime64[D]").astype("datetime64[Y]").astype(int) + 1970
-    share = np.array([words.LINE_SHARES[max(y for y in words.LINE_SHARES if y <= v)] for v in range(2015, 2027)])[year - 2015]
+    share = np.array([words.LINE_SHARES[max(y for y in words.LINE_SHARES if y <= v)] for v in range(2015, 2027)])[
+        year - 2015
+    ]
     weight = share * np.array(SEGMENTS["lines"].tolist())[p["segment"]]
     cumulated = weight.cumsum(axis=1) / weight.sum(axis=1, keepdims=True)
     line = np.minimum((rng.random(n)[:, None] > cumulated).sum(axis=1), len(words.LINES) - 1)
@@ -46,11 +50,13 @@ def new_spells(rng: np.random.Generator, persons: pd.DataFrame, bought: pd.DataF
     s["discount_price"] = (s["list_price"] * rng.beta(2, 30, n) / 100).round() * 100
     warranty = np.array([ln["warranty"] for ln in words.LINES])[line]
     s["warranty_on"], s["warranty_km"] = s["start"] + warranty[:, 0], warranty[:, 1]
-    s["km_day"] = SEGMENTS["km_year"].to_numpy()[p["segment"]] * np.exp(rng.normal(-.04, .3, n)) / 365.25
-    s["regime"] = np.where((rng.random(n) < .09) & ~p["company"], s["start"] + rng.exponential(1700, n), NEVER).astype(int)
-    years = rng.gamma(16, np.where(p["company"], 5.6, 6.6) / 16, n) * np.exp(rng.normal(0, .05, n))
+    s["km_day"] = SEGMENTS["km_year"].to_numpy()[p["segment"]] * np.exp(rng.normal(-0.04, 0.3, n)) / 365.25
+    s["regime"] = np.where((rng.random(n) < 0.09) & ~p["company"], s["start"] + rng.exponential(1700, n), NEVER).astype(
+        int
+    )
+    years = rng.gamma(16, np.where(p["company"], 5.6, 6.6) / 16, n) * np.exp(rng.normal(0, 0.05, n))
     s["end"] = s["start"] + (years * 365.25).astype(int)
-    s["sold_here"] = True if again else rng.random(n) > .12
+    s["sold_here"] = True if again else rng.random(n) > 0.12
     s["born"], s["km_start"] = s["start"], 0.0
     s["generation"] = 1 if again else 0
     return _habits(rng, s, p)
@@ -58,8 +64,8 @@ def new_spells(rng: np.random.Generator, persons: pd.DataFrame, bought: pd.DataF
 
 def _habits(rng: np.random.Generator, s: pd.DataFrame, p: pd.DataFrame) -> pd.DataFrame:
     n = len(s)
-    s["punctual"] = np.exp(rng.normal(.17, .16, n))
-    s["hazard"] = .055 * SEGMENTS["hazard"].to_numpy()[p["segment"]] * p["frailty"] * np.where(s["sold_here"], 1, 1.5)
+    s["punctual"] = np.exp(rng.normal(0.17, 0.16, n))
+    s["hazard"] = 0.055 * SEGMENTS["hazard"].to_numpy()[p["segment"]] * p["frailty"] * np.where(s["sold_here"], 1, 1.5)
     s["other_rate"] = 0.80 * SEGMENTS["other_rate"].to_numpy()[p["segment"]] * rng.gamma(4, 1 / 4, n)
     s["by_km"] = s["start"] + (s["warranty_km"] - s["km_start"]).clip(lower=0) / s["km_day"]
     s["warranty_end"] = np.minimum(s["warranty_on"], s["by_km"]).astype(int)
@@ -72,7 +78,7 @@ def odometer(s: pd.DataFrame, spell: np.ndarray, day: np.ndarray) -> np.ndarray:
     start, regime, rate, base = (s[c].to_numpy()[spell] for c in ("start", "regime", "km_day", "km_start"))
     before = np.minimum(day, regime) - start
     after = np.maximum(day - regime, 0)
-    return base + np.maximum(before, 0) * rate + after * rate * .2
+    return base + np.maximum(before, 0) * rate + after * rate * 0.2
 
 
 def visit_paths(rng: np.random.Generator, s: pd.DataFrame, quality: np.ndarray) -> pd.DataFrame:
@@ -81,7 +87,8 @@ def visit_paths(rng: np.random.Generator, s: pd.DataFrame, quality: np.ndarray) 
     Returns columns spell, day, service (number of the service, 0 for other visits), wait, comeback, complaint, adviser.
     """
     n = len(s)
-    col = {c: s[c].to_numpy() for c in ("start", "end", "regime", "km_day", "line", "punctual", "hazard", "other_rate", "warranty_end", "adviser", "born")}
+    names = "start end regime km_day line punctual hazard other_rate warranty_end adviser born"
+    col = {c: s[c].to_numpy() for c in names.split()}
     km = np.array([ln["km"] for ln in words.LINES])[col["line"]]
     days = np.array([ln["days"] for ln in words.LINES])[col["line"]]
     first_km = np.array([ln["first_km"] for ln in words.LINES])[col["line"]]
@@ -95,14 +102,15 @@ def visit_paths(rng: np.random.Generator, s: pd.DataFrame, quality: np.ndarray) 
         a = active
         little = at[a] >= col["regime"][a]
         interval = np.where((number == 1) & (col["born"][a] == col["start"][a]), first_km[a], km[a])
-        gap = np.minimum(interval / (col["km_day"][a] * np.where(little, .2, 1)), days[a])
-        gap = gap * col["punctual"][a] * np.exp(rng.normal(0, .16, len(a))) * np.where(little & (rng.random(len(a)) < .6), 2.2, 1)
+        gap = np.minimum(interval / (col["km_day"][a] * np.where(little, 0.2, 1)), days[a])
+        gap = gap * col["punctual"][a] * np.exp(rng.normal(0, 0.16, len(a)))
+        gap = gap * np.where(little & (rng.random(len(a)) < 0.6), 2.2, 1)
         due = at[a] + np.clip(gap, 40, 1000)
-        stage = np.array([.35, .7, 1.3, 1.5, 1.2])[min(number, 5) - 1]
+        stage = np.array([0.35, 0.7, 1.3, 1.5, 1.2])[min(number, 5) - 1]
         late = due > col["warranty_end"][a]
         stage = stage * np.where(late & ~ended[a], 4.0, np.where(late, 1.6, 1.0))
         ended[a] |= late
-        leave = rng.random(len(a)) < 1 - np.exp(-col["hazard"][a] * stage * np.exp(.9 * np.minimum(grief[a], 2.5)))
+        leave = rng.random(len(a)) < 1 - np.exp(-col["hazard"][a] * stage * np.exp(0.9 * np.minimum(grief[a], 2.5)))
         inside = due < stop[a]
         until = np.minimum(due, stop[a])
         k = rng.poisson(col["other_rate"][a] * (until - at[a]) / 365.25)
@@ -113,7 +121,7 @@ def visit_paths(rng: np.random.Generator, s: pd.DataFrame, quality: np.ndarray) 
         day = np.floor(np.concatenate([due[stays], other_day])).astype(np.int64)
         service = np.concatenate([np.full(stays.sum(), number), np.zeros(len(other), dtype=int)])
         part = _experience(rng, spell, day, service, col["adviser"], quality)
-        grief *= .6
+        grief *= 0.6
         np.add.at(grief, spell, part["grief"].to_numpy())
         parts.append(part)
         gone = inside & leave
@@ -127,30 +135,42 @@ def visit_paths(rng: np.random.Generator, s: pd.DataFrame, quality: np.ndarray) 
 def _experience(rng, spell, day, service, home_adviser, quality) -> pd.DataFrame:
     """How each visit went: adviser, extra wait in minutes, come-back, complaint, and the grief it leaves."""
     m = len(spell)
-    adviser = np.where(rng.random(m) < .65, home_adviser[spell], rng.integers(0, 1 << 30, m)) % len(quality)
+    adviser = np.where(rng.random(m) < 0.65, home_adviser[spell], rng.integers(0, 1 << 30, m)) % len(quality)
     wait = rng.exponential(24, m) * quality[adviser]
-    comeback = (service == 0) & (rng.random(m) < .05 * quality[adviser])
-    complaint = rng.random(m) < .012 + .22 * (wait > 80) + .3 * comeback
-    grief = .6 * (wait > 80) + .8 * comeback + .9 * complaint
-    return pd.DataFrame({"spell": spell, "day": day, "service": service, "wait": wait, "comeback": comeback,
-                         "complaint": complaint, "adviser": adviser, "grief": grief})
+    comeback = (service == 0) & (rng.random(m) < 0.05 * quality[adviser])
+    complaint = rng.random(m) < 0.012 + 0.22 * (wait > 80) + 0.3 * comeback
+    grief = 0.6 * (wait > 80) + 0.8 * comeback + 0.9 * complaint
+    return pd.DataFrame(
+        {
+            "spell": spell,
+            "day": day,
+            "service": service,
+            "wait": wait,
+            "comeback": comeback,
+            "complaint": complaint,
+            "adviser": adviser,
+            "grief": grief,
+        }
+    )
 
 
 def disposals(rng: np.random.Generator, s: pd.DataFrame) -> None:
-    """How each spell ends, written into ``s``: ``ending`` open, trade_in, rebought or sold; ``seen`` and ``recorded``."""
+    """Write into ``s`` how each spell ends: ``ending`` (open, trade_in, rebought, sold), ``recorded``, ``resold``."""
     n = len(s)
     over = s["end"].to_numpy() <= AS_OF
     kept = s["churned"].to_numpy() == NEVER
-    again = over & (rng.random(n) < np.where(kept, .84, .51)) & (s["generation"] < 3)
-    trade = again & (rng.random(n) < .62)
+    again = over & (rng.random(n) < np.where(kept, 0.84, 0.51)) & (s["generation"] < 3)
+    trade = again & (rng.random(n) < 0.62)
     s["ending"] = np.where(~over, "open", np.where(trade, "trade_in", np.where(again, "rebought", "sold")))
-    s["recorded"] = np.where(trade, rng.random(n) < .92, over & (rng.random(n) < .15))
-    resold = over & (rng.random(n) < np.where(trade, .10, .22))
+    s["recorded"] = np.where(trade, rng.random(n) < 0.92, over & (rng.random(n) < 0.15))
+    resold = over & (rng.random(n) < np.where(trade, 0.10, 0.22))
     s["resold"] = np.where(resold, s["end"] + rng.integers(20, 160, n), NEVER)
     s.loc[s["resold"] > AS_OF - 30, "resold"] = NEVER
 
 
-def make_spells(rng: np.random.Generator, persons: pd.DataFrame, car_start: int, shift: int, quality: np.ndarray, new_person) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def make_spells(
+    rng: np.random.Generator, persons: pd.DataFrame, car_start: int, shift: int, quality: np.ndarray, new_person
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """(persons with second-hand owners added, spells, visits).
 
     ``new_person(count)`` makes the persons who bring a car second hand.
@@ -171,8 +191,14 @@ def make_spells(rng: np.random.Generator, persons: pd.DataFrame, car_start: int,
         lag = np.where(back["ending"] == "trade_in", 0, rng.integers(-20, 60, len(back)))
         start = back["end"].to_numpy() + lag
         keep = start <= AS_OF
-        bought = pd.DataFrame({"person": back["person"].to_numpy()[keep], "start": start[keep], "replaces": back["car"].to_numpy()[keep],
-                               "trade": (back["ending"] == "trade_in").to_numpy()[keep]})
+        bought = pd.DataFrame(
+            {
+                "person": back["person"].to_numpy()[keep],
+                "start": start[keep],
+                "replaces": back["car"].to_numpy()[keep],
+                "trade": (back["ending"] == "trade_in").to_numpy()[keep],
+            }
+        )
         if not len(bought):
             break
     all_spells = pd.concat(spells, ignore_index=True)
@@ -188,7 +214,14 @@ def make_spells(rng: np.random.Generator, persons: pd.DataFrame, car_start: int,
     used = _habits(rng, used, people)
     v = visit_paths(rng, used, quality)
     # a second-hand owner is known because of a visit soon after buying
-    hello = _experience(rng, np.arange(len(used)), np.minimum(used["start"].to_numpy() + 14, AS_OF - 2), np.zeros(len(used), dtype=int), used["adviser"].to_numpy(), quality)
+    hello = _experience(
+        rng,
+        np.arange(len(used)),
+        np.minimum(used["start"].to_numpy() + 14, AS_OF - 2),
+        np.zeros(len(used), dtype=int),
+        used["adviser"].to_numpy(),
+        quality,
+    )
     v = pd.concat([v, hello], ignore_index=True)
     used["ending"], used["recorded"], used["resold"] = "open", False, NEVER
     v["spell"] += len(all_spells)

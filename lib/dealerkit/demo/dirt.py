@@ -30,7 +30,9 @@ def show(value) -> str | None:
 class Dirt:
     """Frames of one block, which rows already have a fault, and the record of faults."""
 
-    def __init__(self, rng: np.random.Generator, frames: dict[str, pd.DataFrame], staff: pd.DataFrame, lang: str, faults: list):
+    def __init__(
+        self, rng: np.random.Generator, frames: dict[str, pd.DataFrame], staff: pd.DataFrame, lang: str, faults: list
+    ):
         self.rng, self.frames, self.staff, self.lang, self.faults = rng, frames, staff, lang, faults
         self.used = {name: np.zeros(len(f), dtype=bool) for name, f in frames.items()}
         dup = {key for table, key, *_ in faults if table == "customers"}
@@ -74,60 +76,130 @@ class Dirt:
         return renamed
 
     def _vins(self) -> dict[str, str]:
-        rows = self.rows("vehicles", .006)
+        rows = self.rows("vehicles", 0.006)
         right = self.frames["vehicles"]["vin"].iloc[rows]
         renamed = {v: ids.wrong_check_digit(v) for v in right}
-        for table, column in (("vehicles", "vin"), ("contacts", "vin"), ("sales_orders", "vin"), ("sales_orders", "trade_in_vin"), ("service_orders", "vin")):
+        for table, column in (
+            ("vehicles", "vin"),
+            ("contacts", "vin"),
+            ("sales_orders", "vin"),
+            ("sales_orders", "trade_in_vin"),
+            ("service_orders", "vin"),
+        ):
             values = self.frames[table][column]
             self.frames[table][column] = values.where(~values.isin(list(renamed)), values.map(renamed))
         self.faults += [("vehicles", wrong, "vin", "vin_check_digit", v, wrong) for v, wrong in renamed.items()]
         plate = self.frames["vehicles"]["plate"]
-        rows = self.rows("vehicles", .008)
-        self.put("vehicles", rows, "plate", "plate_malformed", [[p[:5], p[:3] + "O" + p[4:], p[1:], p + "88"][i % 4] for i, p in enumerate(plate.iloc[rows])])
-        rows = self.rows("vehicles", .004, self.frames["vehicles"]["energy_type"] == "ice")
-        self.put("vehicles", rows, "plate", "new_energy_plate_on_petrol_car", [f"{p[:2]}D{self.rng.integers(10_000, 99_999)}" for p in plate.iloc[rows]])
+        rows = self.rows("vehicles", 0.008)
+        self.put(
+            "vehicles",
+            rows,
+            "plate",
+            "plate_malformed",
+            [[p[:5], p[:3] + "O" + p[4:], p[1:], p + "88"][i % 4] for i, p in enumerate(plate.iloc[rows])],
+        )
+        rows = self.rows("vehicles", 0.004, self.frames["vehicles"]["energy_type"] == "ice")
+        self.put(
+            "vehicles",
+            rows,
+            "plate",
+            "new_energy_plate_on_petrol_car",
+            [f"{p[:2]}D{self.rng.integers(10_000, 99_999)}" for p in plate.iloc[rows]],
+        )
         return renamed
 
     def _customers(self) -> None:
         c, rng = self.frames["customers"], self.rng
         person = (c["customer_type"] == "person").to_numpy()
         has_id, has_birth = c["id_number"].notna().to_numpy(), c["birth_date"].notna().to_numpy()
-        rows = self.rows("customers", .02)
+        rows = self.rows("customers", 0.02)
         self.put("customers", rows, "phone", "phone_missing", [None] * len(rows))
-        for _ in range(max(1, round(len(c) * .004 / 8))):
+        for _ in range(max(1, round(len(c) * 0.004 / 8))):
             rows = self.rows("customers", 0, count=9)
-            self.put("customers", rows[1:], "phone", "phone_shared_by_many", [c["phone"].iloc[rows[0]]] * (len(rows) - 1))
-        rows = self.rows("customers", .004)
+            self.put(
+                "customers", rows[1:], "phone", "phone_shared_by_many", [c["phone"].iloc[rows[0]]] * (len(rows) - 1)
+            )
+        rows = self.rows("customers", 0.004)
         self.put("customers", rows, "phone", "phone_is_staff", rng.choice(self.staff["phone"].to_numpy(), len(rows)))
-        rows = self.rows("customers", .006, person)
-        self.put("customers", rows, "phone", "phone_of_relative", c["phone"].iloc[self.rows("customers", 0, person, count=len(rows))].to_list())
-        rows = self.rows("customers", .008, has_id & person)
-        self.put("customers", rows, "id_number", "id_check_digit", [v[:-1] + ("7" if v[-1] != "7" else "3") for v in c["id_number"].iloc[rows]])
-        rows = self.rows("customers", .006, has_id & has_birth)
-        self.put("customers", rows, "birth_date", "birth_contradicts_id", c["birth_date"].iloc[rows] - pd.to_timedelta(rng.integers(200, 3000, len(rows)), unit="D"))
-        rows = self.rows("customers", .006, has_id & person)
-        self.put("customers", rows, "gender", "gender_contradicts_id", ["f" if g == "m" else "m" for g in c["gender"].iloc[rows]])
+        rows = self.rows("customers", 0.006, person)
+        self.put(
+            "customers",
+            rows,
+            "phone",
+            "phone_of_relative",
+            c["phone"].iloc[self.rows("customers", 0, person, count=len(rows))].to_list(),
+        )
+        rows = self.rows("customers", 0.008, has_id & person)
+        self.put(
+            "customers",
+            rows,
+            "id_number",
+            "id_check_digit",
+            [v[:-1] + ("7" if v[-1] != "7" else "3") for v in c["id_number"].iloc[rows]],
+        )
+        rows = self.rows("customers", 0.006, has_id & has_birth)
+        self.put(
+            "customers",
+            rows,
+            "birth_date",
+            "birth_contradicts_id",
+            c["birth_date"].iloc[rows] - pd.to_timedelta(rng.integers(200, 3000, len(rows)), unit="D"),
+        )
+        rows = self.rows("customers", 0.006, has_id & person)
+        self.put(
+            "customers",
+            rows,
+            "gender",
+            "gender_contradicts_id",
+            ["f" if g == "m" else "m" for g in c["gender"].iloc[rows]],
+        )
         bought = self.frames["sales_orders"].groupby("customer_id")["delivered_on"].min().reindex(c["customer_id"])
-        rows = self.rows("customers", .003, person & ~has_id & (bought < dates([AS_OF - 400])[0]).to_numpy())
-        self.put("customers", rows, "birth_date", "sale_before_birth", bought.iloc[rows] + pd.to_timedelta(rng.integers(30, 360, len(rows)), unit="D"))
+        rows = self.rows("customers", 0.003, person & ~has_id & (bought < dates([AS_OF - 400])[0]).to_numpy())
+        self.put(
+            "customers",
+            rows,
+            "birth_date",
+            "sale_before_birth",
+            bought.iloc[rows] + pd.to_timedelta(rng.integers(30, 360, len(rows)), unit="D"),
+        )
 
     def _orders(self) -> None:
         o, rng, name = self.frames["service_orders"], self.rng, "service_orders"
         before = o.groupby("vin")["odometer_km"].shift()
-        rows = self.rows(name, .005, (before > 5000).to_numpy())
-        self.put(name, rows, "odometer_km", "odometer_rollback", (before.iloc[rows] * rng.uniform(.3, .9, len(rows))).astype(int))
-        rows = self.rows(name, .005, o["total_yuan"] > 0)
-        self.put(name, rows, "total_yuan", "total_mismatch", o["total_yuan"].iloc[rows] + rng.integers(1, 10, len(rows)) * 100.0)
-        rows = self.rows(name, .003, o["parts_yuan"] > 0)
+        rows = self.rows(name, 0.005, (before > 5000).to_numpy())
+        self.put(
+            name,
+            rows,
+            "odometer_km",
+            "odometer_rollback",
+            (before.iloc[rows] * rng.uniform(0.3, 0.9, len(rows))).astype(int),
+        )
+        rows = self.rows(name, 0.005, o["total_yuan"] > 0)
+        self.put(
+            name,
+            rows,
+            "total_yuan",
+            "total_mismatch",
+            o["total_yuan"].iloc[rows] + rng.integers(1, 10, len(rows)) * 100.0,
+        )
+        rows = self.rows(name, 0.003, o["parts_yuan"] > 0)
         self.put(name, rows, "parts_yuan", "negative_money", -o["parts_yuan"].iloc[rows])
         ends = self.frames["vehicles"].set_index("vin")["warranty_ends_on"].reindex(o["vin"]).to_numpy()
-        rows = self.rows(name, .003, (o["order_type"] == "repair").to_numpy() & (o["opened_at"].to_numpy() > ends + np.timedelta64(60, "D")))
+        rows = self.rows(
+            name,
+            0.003,
+            (o["order_type"] == "repair").to_numpy() & (o["opened_at"].to_numpy() > ends + np.timedelta64(60, "D")),
+        )
         self.put(name, rows, "order_type", "warranty_after_end", ["warranty"] * len(rows))
         o.iloc[rows, o.columns.get_loc("payer_kind")] = "warranty"
-        rows = self.rows(name, .003)
-        self.put(name, rows, "customer_id", "orphan_customer", [f"C9{k:07d}" for k in rng.integers(0, 10**7, len(rows))])
-        rows = self.rows(name, .003)
-        unknown = ids.vins(9_990_000 + np.arange(len(rows)), np.array(["AA1B2"] * len(rows), dtype=object), np.full(len(rows), 2021), 3)
+        rows = self.rows(name, 0.003)
+        self.put(
+            name, rows, "customer_id", "orphan_customer", [f"C9{k:07d}" for k in rng.integers(0, 10**7, len(rows))]
+        )
+        rows = self.rows(name, 0.003)
+        unknown = ids.vins(
+            9_990_000 + np.arange(len(rows)), np.array(["AA1B2"] * len(rows), dtype=object), np.full(len(rows), 2021), 3
+        )
         self.put(name, rows, "vin", "orphan_vin", unknown)
 
     def _order_dates(self) -> None:
@@ -137,21 +209,33 @@ class Dirt:
         def move(rows, kind, opened):
             stay = o["settled_at"].iloc[rows] - o["opened_at"].iloc[rows]
             self.put(name, rows, "opened_at", kind, opened)
-            o.iloc[rows, settled] = (pd.Series(pd.DatetimeIndex(opened), stay.index) + stay).to_numpy().astype("datetime64[s]")
+            o.iloc[rows, settled] = (
+                (pd.Series(pd.DatetimeIndex(opened), stay.index) + stay).to_numpy().astype("datetime64[s]")
+            )
 
         def earlier(rows, low, high):
             return pd.to_timedelta(rng.integers(low, high, len(rows)), unit="D")
 
-        rows = self.rows(name, .004)
+        rows = self.rows(name, 0.004)
         self.put(name, rows, "settled_at", "settled_before_opened", o["opened_at"].iloc[rows] - earlier(rows, 1, 6))
         bought = self.frames["vehicles"].set_index("vin")["purchased_on"].reindex(o["vin"])
         bought.index = o.index
         first = ~o["vin"].duplicated() & bought.notna() & (bought > o["opened_at"].min())
-        rows = self.rows(name, .003, first)
-        move(rows, "visit_before_sale", bought.iloc[rows] + (o["opened_at"].iloc[rows] - o["opened_at"].iloc[rows].dt.normalize()) - earlier(rows, 30, 300))
-        rows = self.rows(name, .003)
-        move(rows, "future_date", pd.to_datetime(dates(np.full(len(rows), AS_OF + 200))) + earlier(rows, 0, 900) + pd.Timedelta(hours=9))
-        rows = self.rows(name, .002)
+        rows = self.rows(name, 0.003, first)
+        move(
+            rows,
+            "visit_before_sale",
+            bought.iloc[rows]
+            + (o["opened_at"].iloc[rows] - o["opened_at"].iloc[rows].dt.normalize())
+            - earlier(rows, 30, 300),
+        )
+        rows = self.rows(name, 0.003)
+        move(
+            rows,
+            "future_date",
+            pd.to_datetime(dates(np.full(len(rows), AS_OF + 200))) + earlier(rows, 0, 900) + pd.Timedelta(hours=9),
+        )
+        rows = self.rows(name, 0.002)
         move(rows, "date_before_1980", pd.to_datetime(rng.choice(["1900-01-01", "1970-01-01"], len(rows))))
 
     def _bulk(self) -> None:
@@ -159,12 +243,19 @@ class Dirt:
         o, name = self.frames["service_orders"], "service_orders"
         month = o["opened_at"].dt.to_period("M")
         day_before = pd.Timestamp("2026-09-01")
-        for _ in range(max(1, round(len(o) * .003 / 12))):
-            fits = (~self.used[name] & (o["opened_at"] < day_before) & (o["opened_at"] > pd.Timestamp("2021-01-01")) & (o["order_type"] != "accident")).to_numpy()
+        for _ in range(max(1, round(len(o) * 0.003 / 12))):
+            fits = (
+                ~self.used[name]
+                & (o["opened_at"] < day_before)
+                & (o["opened_at"] > pd.Timestamp("2021-01-01"))
+                & (o["order_type"] != "accident")
+            ).to_numpy()
             groups = o[fits].groupby([month[fits], "adviser_id"]).size()
             groups = groups[groups >= min(12, groups.max())]
             chosen, adviser = groups.index[int(self.rng.integers(0, len(groups)))]
-            rows = self.rows(name, 0, fits & (month == chosen).to_numpy() & (o["adviser_id"] == adviser).to_numpy(), count=12)
+            rows = self.rows(
+                name, 0, fits & (month == chosen).to_numpy() & (o["adviser_id"] == adviser).to_numpy(), count=12
+            )
             minute = chosen.to_timestamp(how="end").normalize() + pd.Timedelta(hours=18, minutes=2)
             stay = o["settled_at"].iloc[rows] - o["opened_at"].iloc[rows]
             self.put(name, rows, "opened_at", "bulk_in_one_minute", [minute] * len(rows))
@@ -172,58 +263,111 @@ class Dirt:
 
     def _others(self) -> None:
         f, rng = self.frames, self.rng
-        rows = self.rows("service_lines", .003)
-        self.put("service_lines", rows, "order_id", "orphan_order", [f"RO9{k:08d}" for k in rng.integers(0, 10**8, len(rows))])
-        rows = self.rows("service_lines", .002, f["service_lines"]["amount_yuan"] > 0)
+        rows = self.rows("service_lines", 0.003)
+        self.put(
+            "service_lines",
+            rows,
+            "order_id",
+            "orphan_order",
+            [f"RO9{k:08d}" for k in rng.integers(0, 10**8, len(rows))],
+        )
+        rows = self.rows("service_lines", 0.002, f["service_lines"]["amount_yuan"] > 0)
         self.put("service_lines", rows, "amount_yuan", "negative_money", -f["service_lines"]["amount_yuan"].iloc[rows])
-        rows = self.rows("sales_orders", .003)
+        rows = self.rows("sales_orders", 0.003)
         self.put("sales_orders", rows, "ordered_on", "date_before_1980", [pd.Timestamp("1900-01-01")] * len(rows))
         x = f["interactions"]
         complaint = (x["kind"] == "complaint").to_numpy()
-        for _ in range(max(1, round(complaint.sum() * .015 / 8))):
+        for _ in range(max(1, round(complaint.sum() * 0.015 / 8))):
             rows = self.rows("interactions", 0, complaint, count=8)
-            self.put("interactions", rows, "text", "identical_complaint", [words.SAME_COMPLAINT[self.lang == "zh"]] * len(rows))
-        rows = self.rows("interactions", .003, x["kind"] == "survey")
-        self.put("interactions", rows, "customer_id", "orphan_customer", [f"C9{k:07d}" for k in rng.integers(0, 10**7, len(rows))])
-        rows = self.rows("interactions", 0, x["score"].notna(), count=max(2, int(x["score"].notna().sum() * .004)))
-        self.put("interactions", rows, "score", "score_out_of_range", [12.0 if i % 2 else 99.0 for i in range(len(rows))])
-        rows = self.rows("leads", .004, f["leads"]["closed_at"].notna())
-        self.put("leads", rows, "closed_at", "closed_before_created", f["leads"]["created_at"].iloc[rows] - pd.Timedelta(days=2))
-        rows = self.rows("campaigns", .004)
-        self.put("campaigns", rows, "customer_id", "orphan_customer", [f"C9{k:07d}" for k in rng.integers(0, 10**7, len(rows))])
+            self.put(
+                "interactions",
+                rows,
+                "text",
+                "identical_complaint",
+                [words.SAME_COMPLAINT[self.lang == "zh"]] * len(rows),
+            )
+        rows = self.rows("interactions", 0.003, x["kind"] == "survey")
+        self.put(
+            "interactions",
+            rows,
+            "customer_id",
+            "orphan_customer",
+            [f"C9{k:07d}" for k in rng.integers(0, 10**7, len(rows))],
+        )
+        rows = self.rows("interactions", 0, x["score"].notna(), count=max(2, int(x["score"].notna().sum() * 0.004)))
+        self.put(
+            "interactions", rows, "score", "score_out_of_range", [12.0 if i % 2 else 99.0 for i in range(len(rows))]
+        )
+        rows = self.rows("leads", 0.004, f["leads"]["closed_at"].notna())
+        self.put(
+            "leads",
+            rows,
+            "closed_at",
+            "closed_before_created",
+            f["leads"]["created_at"].iloc[rows] - pd.Timedelta(days=2),
+        )
+        rows = self.rows("campaigns", 0.004)
+        self.put(
+            "campaigns",
+            rows,
+            "customer_id",
+            "orphan_customer",
+            [f"C9{k:07d}" for k in rng.integers(0, 10**7, len(rows))],
+        )
 
     # -- faults of writing, on text --------------------------------------------------------------------------
 
     def plant_writing(self) -> None:
         """Faults in the text of cells; call after the frames were turned into text."""
         self._phones()
-        for table, share in (("service_orders", .008), ("vehicles", .006)):
+        for table, share in (("service_orders", 0.008), ("vehicles", 0.006)):
             rows = self.rows(table, share)
-            self.put(table, rows, "vin", "vin_lower_case_spaced", [f" {v[:3].lower()} {v[3:].lower()}" for v in self.frames[table]["vin"].iloc[rows]])
-        for table, column, share in (("service_orders", "total_yuan", .003), ("service_lines", "amount_yuan", .002), ("sales_orders", "price_yuan", .003)):
-            rows = self.rows(table, share, self.frames[table][column] != "")
-            self.put(table, rows, column, "text_in_money", [("见备注", "免费")[i % 2] if self.lang == "zh" else ("see note", "n/a")[i % 2] for i in range(len(rows))])
-        for table, column, share in (("service_orders", "total_yuan", .01), ("sales_orders", "price_yuan", .015), ("vehicles", "purchase_price_yuan", .01)):
-            rows = self.rows(table, share, self.frames[table][column] != "")
-            self.put(table, rows, column, "money_symbol", [f"¥{float(v):,.2f}" for v in self.frames[table][column].iloc[rows]])
-        for table, column, share in (("vehicles", "list_price_yuan", .02), ("sales_orders", "price_yuan", .01)):
-            rows = self.rows(table, share, self.frames[table][column] != "")
-            self.put(table, rows, column, "money_in_wan", [f"{float(v) / 10_000:g}万" for v in self.frames[table][column].iloc[rows]])
-        for table, column in (("customers", "created_on"), ("service_orders", "opened_at"), ("sales_orders", "delivered_on"), ("vehicles", "purchased_on"), ("leads", "created_at")):
-            rows = self.rows(table, .012, self.frames[table][column] != "")
-            self.put(table, rows, column, "date_format", [other_format(v, i) for i, v in enumerate(self.frames[table][column].iloc[rows])])
-        rows = self.rows("service_orders", .006, self.frames["service_orders"]["odometer_km"] != "")
-        self.put("service_orders", rows, "odometer_km", "digits_full_width", [v.translate(FULL_WIDTH) for v in self.frames["service_orders"]["odometer_km"].iloc[rows]])
+            self.put(
+                table,
+                rows,
+                "vin",
+                "vin_lower_case_spaced",
+                [f" {v[:3].lower()} {v[3:].lower()}" for v in self.frames[table]["vin"].iloc[rows]],
+            )
+        lang = self.lang
+
+        def said(i):
+            return ("见备注", "免费")[i % 2] if lang == "zh" else ("see note", "n/a")[i % 2]
+
+        for table, column, kind, share, change in (
+            ("service_orders", "total_yuan", "text_in_money", 0.003, lambda v, i: said(i)),
+            ("service_lines", "amount_yuan", "text_in_money", 0.002, lambda v, i: said(i)),
+            ("sales_orders", "price_yuan", "text_in_money", 0.003, lambda v, i: said(i)),
+            ("service_orders", "total_yuan", "money_symbol", 0.01, lambda v, i: f"¥{float(v):,.2f}"),
+            ("sales_orders", "price_yuan", "money_symbol", 0.015, lambda v, i: f"¥{float(v):,.2f}"),
+            ("vehicles", "purchase_price_yuan", "money_symbol", 0.01, lambda v, i: f"¥{float(v):,.2f}"),
+            ("vehicles", "list_price_yuan", "money_in_wan", 0.02, lambda v, i: f"{float(v) / 10_000:g}万"),
+            ("sales_orders", "price_yuan", "money_in_wan", 0.01, lambda v, i: f"{float(v) / 10_000:g}万"),
+            ("customers", "created_on", "date_format", 0.012, other_format),
+            ("service_orders", "opened_at", "date_format", 0.012, other_format),
+            ("sales_orders", "delivered_on", "date_format", 0.012, other_format),
+            ("vehicles", "purchased_on", "date_format", 0.012, other_format),
+            ("leads", "created_at", "date_format", 0.012, other_format),
+            ("service_orders", "odometer_km", "digits_full_width", 0.006, lambda v, i: v.translate(FULL_WIDTH)),
+        ):
+            values = self.frames[table][column]
+            rows = self.rows(table, share, values != "")
+            self.put(table, rows, column, kind, [change(v, i) for i, v in enumerate(values.iloc[rows])])
         self._repeats()
 
     def _phones(self) -> None:
-        for table, share in (("customers", 1.0), ("leads", .5), ("contacts", .5)):
+        for table, share in (("customers", 1.0), ("leads", 0.5), ("contacts", 0.5)):
             phone = self.frames[table]["phone"]
             for kind, rate, change in (
-                ("phone_prefixed", .015, lambda v, i: ("+86" if i % 2 else "0086-") + v),
-                ("phone_spaced", .01, lambda v, i: f"{v[:3]} {v[3:7]} {v[7:]}"),
-                ("phone_full_width", .008, lambda v, i: v.translate(FULL_WIDTH)),
-                ("phone_malformed", .008, lambda v, i: [v[:-1], v + "0", "2" + v[1:], "see note" if self.lang == "en" else "无"][i % 4])):
+                ("phone_prefixed", 0.015, lambda v, i: ("+86" if i % 2 else "0086-") + v),
+                ("phone_spaced", 0.01, lambda v, i: f"{v[:3]} {v[3:7]} {v[7:]}"),
+                ("phone_full_width", 0.008, lambda v, i: v.translate(FULL_WIDTH)),
+                (
+                    "phone_malformed",
+                    0.008,
+                    lambda v, i: [v[:-1], v + "0", "2" + v[1:], "see note" if self.lang == "en" else "无"][i % 4],
+                ),
+            ):
                 rows = self.rows(table, rate * share, phone != "")
                 self.put(table, rows, "phone", kind, [change(v, i) for i, v in enumerate(phone.iloc[rows])])
 
@@ -231,24 +375,38 @@ class Dirt:
         """Rows exported twice, and orders exported again after a correction under the same number."""
         order = {t: [np.arange(len(f), dtype=float)] for t, f in self.frames.items()}
         more: dict[str, list] = {t: [] for t in self.frames}
-        for table, share in (("customers", .004), ("service_orders", .005), ("service_lines", .003), ("interactions", .003), ("leads", .004)):
+        for table, share in (
+            ("customers", 0.004),
+            ("service_orders", 0.005),
+            ("service_lines", 0.003),
+            ("interactions", 0.003),
+            ("leads", 0.004),
+        ):
             rows = self.rows(table, share)
             more[table].append(self.frames[table].iloc[rows])
-            order[table].append(rows + .5)
+            order[table].append(rows + 0.5)
             self.faults += [(table, self.key(table, r), "", "exact_duplicate_row", None, None) for r in rows]
         o = self.frames["service_orders"]
-        rows = self.rows("service_orders", .004, (o["discount_yuan"] == "") & (o["total_yuan"] != "") & (o["labour_yuan"].str.len() > 5))
+        rows = self.rows(
+            "service_orders",
+            0.004,
+            (o["discount_yuan"] == "") & (o["total_yuan"] != "") & (o["labour_yuan"].str.len() > 5),
+        )
         copy = o.iloc[rows].copy()
         copy["discount_yuan"] = "50.00"
         copy["total_yuan"] = [f"{float(v) - 50:.2f}" for v in copy["total_yuan"]]
-        self.faults += [("service_orders", self.key("service_orders", r), "order_id", "order_id_repeated", a, b)
-                        for r, a, b in zip(rows, o["total_yuan"].iloc[rows], copy["total_yuan"])]
+        self.faults += [
+            ("service_orders", self.key("service_orders", r), "order_id", "order_id_repeated", a, b)
+            for r, a, b in zip(rows, o["total_yuan"].iloc[rows], copy["total_yuan"])
+        ]
         more["service_orders"].append(copy)
-        order["service_orders"].append(rows + .5)
+        order["service_orders"].append(rows + 0.5)
         for table, parts in more.items():
             if parts:
                 place = np.argsort(np.concatenate(order[table]), kind="stable")
-                self.frames[table] = pd.concat([self.frames[table], *parts], ignore_index=True).iloc[place].reset_index(drop=True)
+                self.frames[table] = (
+                    pd.concat([self.frames[table], *parts], ignore_index=True).iloc[place].reset_index(drop=True)
+                )
 
 
 def other_format(text: str, which: int) -> str:
@@ -286,7 +444,9 @@ def as_text(frame: pd.DataFrame, table: tables.Table, lang: str) -> pd.DataFrame
             pattern = {"money": "{:.2f}", "int": "{:.0f}", "number": "{:g}"}[column.type]
             text = np.array([pattern.format(v) for v in pd.to_numeric(values).to_numpy(dtype=float)], dtype=object)
         elif column.type in ("code", "bool"):
-            text = values.map({code: _spelling(code, spelling, lang) for code, spelling in column.codes.items()}).to_numpy(dtype=object)
+            text = values.map(
+                {code: _spelling(code, spelling, lang) for code, spelling in column.codes.items()}
+            ).to_numpy(dtype=object)
         else:
             text = values.to_numpy(dtype=object).copy()
         text[none] = ""

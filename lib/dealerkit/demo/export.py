@@ -1,4 +1,4 @@
-"""How the invented dealers deliver: `demo` as English CSV, `demo_cn` as what a Chinese DMS and a call centre hand over."""
+"""How the invented dealers deliver: `demo` as English CSV, `demo_cn` as a Chinese DMS and a call centre do."""
 
 from __future__ import annotations
 
@@ -14,12 +14,29 @@ import xlsxwriter
 from dealerkit import tables
 from dealerkit.demo import words
 
-ENGLISH_FILES = {"staff": "Staff.csv", "customers": "Customers.csv", "vehicles": "Vehicles.csv", "contacts": "Contacts.csv", "leads": "Leads.csv",
-                 "sales_orders": "Car sales 2015-2026.csv", "service_orders": "Repair orders 2020-2026.csv", "service_lines": "Repair order lines.csv",
-                 "interactions": "Calls, surveys and visits.csv", "campaigns": "Campaigns.csv"}
+ENGLISH_FILES = {
+    "staff": "Staff.csv",
+    "customers": "Customers.csv",
+    "vehicles": "Vehicles.csv",
+    "contacts": "Contacts.csv",
+    "leads": "Leads.csv",
+    "sales_orders": "Car sales 2015-2026.csv",
+    "service_orders": "Repair orders 2020-2026.csv",
+    "service_lines": "Repair order lines.csv",
+    "interactions": "Calls, surveys and visits.csv",
+    "campaigns": "Campaigns.csv",
+}
 #: Headers of `demo` that are synonyms; the rest are the English labels.
-ENGLISH_HEADERS = {"service_orders": {"order_id": "Repair order", "opened_at": "Date in", "settled_at": "Date out", "total_yuan": "Invoice total"},
-                   "customers": {"gender": "Sex", "birth_date": "Date of birth", "phone": "Mobile"}, "service_lines": {"order_id": "RO no."}}
+ENGLISH_HEADERS = {
+    "service_orders": {
+        "order_id": "Repair order",
+        "opened_at": "Date in",
+        "settled_at": "Date out",
+        "total_yuan": "Invoice total",
+    },
+    "customers": {"gender": "Sex", "birth_date": "Date of birth", "phone": "Mobile"},
+    "service_lines": {"order_id": "RO no."},
+}
 TITLES = {"campaigns": ["Harbour Road: campaign lists", "Exported 2026-09-30"]}
 
 CN_SHEETS = {"sales_orders": "销售订单", "leads": "线索", "campaigns": "活动名单", "contacts": "联系人"}
@@ -28,14 +45,33 @@ CN_FILES = {"customers": "客户 资料(1).csv", "vehicles": "车辆档案（全
 CN_ORDERS = ("维修工单 2020-2023.csv", "维修工单 2024-2026.csv")
 CN_CALLS, CN_AGENTS = "呼叫中心 通话记录.txt", "呼叫中心 坐席.csv"
 #: Headers of `demo_cn` that no declaration knows; params/demo_cn.yaml maps them.
-CN_HEADERS = {"customers": {"created_on": "建卡日", "customer_type": "户别"}, "vehicles": {"odometer_km": "表显", "energy_type": "动力"},
-              "service_orders": {"odometer_km": "进厂公里数", "total_yuan": "含税总额", "adviser_id": "接车人", "order_type": "维修类型"},
-              "sales_orders": {"price_yuan": "车款", "order_id": "销售订单号"}, "campaigns": {"arm": "名单组"}}
-CN_VALUES = {("customers", "customer_type"): {"个人": "私户", "企业": "公户"}, ("customers", "gender"): {"男": "M男", "女": "F女"},
-             ("service_orders", "order_type"): dict(zip(("保养", "维修", "事故", "索赔", "召回", "精品", "检测"), ("BY保养", "WX一般", "SG钣喷", "SP索赔", "ZH召回", "JP加装", "JC检测"))),
-             ("campaigns", "arm"): {"实验组": "A组", "对照组": "B组"}, ("vehicles", "energy_type"): {"燃油": "油车", "混动": "油混", "插电混动": "插混车", "纯电": "电车"}}
+CN_HEADERS = {
+    "customers": {"created_on": "建卡日", "customer_type": "户别"},
+    "vehicles": {"odometer_km": "表显", "energy_type": "动力"},
+    "service_orders": {
+        "odometer_km": "进厂公里数",
+        "total_yuan": "含税总额",
+        "adviser_id": "接车人",
+        "order_type": "维修类型",
+    },
+    "sales_orders": {"price_yuan": "车款", "order_id": "销售订单号"},
+    "campaigns": {"arm": "名单组"},
+}
+CN_VALUES = {
+    ("customers", "customer_type"): {"个人": "私户", "企业": "公户"},
+    ("customers", "gender"): {"男": "M男", "女": "F女"},
+    ("service_orders", "order_type"): dict(
+        zip(
+            ("保养", "维修", "事故", "索赔", "召回", "精品", "检测"),
+            ("BY保养", "WX一般", "SG钣喷", "SP索赔", "ZH召回", "JP加装", "JC检测"),
+        )
+    ),
+    ("campaigns", "arm"): {"实验组": "A组", "对照组": "B组"},
+    ("vehicles", "energy_type"): {"燃油": "油车", "混动": "油混", "插电混动": "插混车", "纯电": "电车"},
+}
 CALL_KINDS = ("care_call", "complaint", "enquiry", "campaign")
-LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40" width="120" height="40" role="img" aria-label="Harbour Road">
+LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40" width="120" height="40"
+  role="img" aria-label="Harbour Road">
   <path d="M4 30 q8 -8 16 0 t16 0" fill="none" stroke="#2b6f8f" stroke-width="4" stroke-linecap="round"/>
   <path d="M20 24 V8 l10 12 z" fill="#d08a2e"/>
   <text x="44" y="26" font-family="sans-serif" font-size="12" fill="#2b6f8f">Harbour Road</text>
@@ -52,9 +88,24 @@ def headers(dealer: str, table: tables.Table) -> dict[str, str]:
 class CsvFile:
     """A CSV that grows block by block, with title lines above the header and a total row at the end."""
 
-    def __init__(self, path: Path, encoding: str = "utf-8", delimiter: str = ",", titles: list[str] | None = None, total: tuple[int, str] | None = None, newline: str = "\r\n"):
+    def __init__(
+        self,
+        path: Path,
+        encoding: str = "utf-8",
+        delimiter: str = ",",
+        titles: list[str] | None = None,
+        total: tuple[int, str] | None = None,
+        newline: str = "\r\n",
+    ):
         self.handle = open(path, "w", encoding=encoding, newline="")
-        self.delimiter, self.newline, self.titles, self.total, self.sum, self.begun = delimiter, newline, titles or [], total, 0.0, False
+        self.delimiter, self.newline, self.titles, self.total, self.sum, self.begun = (
+            delimiter,
+            newline,
+            titles or [],
+            total,
+            0.0,
+            False,
+        )
 
     def add(self, frame: pd.DataFrame, blank_at: int | None = None) -> None:
         """Write the rows; ``blank_at`` puts an empty line before that row."""
@@ -93,13 +144,19 @@ class English:
             total = (columns.index("price_yuan"), "Total") if name == "sales_orders" else None
             self.files[name] = CsvFile(folder / file, titles=TITLES.get(name), total=total, newline="\n")
         (folder / "logo.svg").write_text(LOGO, encoding="utf-8")
-        faults += [("campaigns", "", "", "title_lines", None, TITLES["campaigns"][0]), ("sales_orders", "", "", "total_row", None, "Total"),
-                   ("interactions", "", "", "blank_line", None, "")]
+        faults += [
+            ("campaigns", "", "", "title_lines", None, TITLES["campaigns"][0]),
+            ("sales_orders", "", "", "total_row", None, "Total"),
+            ("interactions", "", "", "blank_line", None, ""),
+        ]
 
     def add(self, block: int, frames: dict[str, pd.DataFrame], truth: dict, rng: np.random.Generator) -> None:
         """Append one block to every file."""
         for name, frame in frames.items():
-            self.files[name].add(frame.rename(columns=headers("demo", tables.TABLES[name])), 20 if name == "interactions" and block == 0 else None)
+            self.files[name].add(
+                frame.rename(columns=headers("demo", tables.TABLES[name])),
+                20 if name == "interactions" and block == 0 else None,
+            )
 
     def close(self) -> None:
         """Finish every file."""
@@ -114,12 +171,27 @@ class Chinese:
 
     def __init__(self, folder: Path, faults: list):
         self.folder, self.faults, self.sheets = folder, faults, {}
-        self.files = {name: CsvFile(folder / file, "gb18030", titles=["海港路店 客户资料表", "导出时间：2026-09-30 20:00"] if name == "customers" else None) for name, file in CN_FILES.items()}
+        self.files = {
+            name: CsvFile(
+                folder / file,
+                "gb18030",
+                titles=["海港路店 客户资料表", "导出时间：2026-09-30 20:00"] if name == "customers" else None,
+            )
+            for name, file in CN_FILES.items()
+        }
         total = (tables.TABLES["service_orders"].names.index("total_yuan"), "合计")
         self.orders = [CsvFile(folder / file, "gb18030", total=total) for file in CN_ORDERS]
-        self.calls, self.agents = CsvFile(folder / CN_CALLS, "utf-8-sig", "\t"), CsvFile(folder / CN_AGENTS, "utf-8-sig")
-        faults += [("customers", "", "", "title_lines", None, "海港路店 客户资料表"), ("service_orders", "", "", "total_row", None, "合计"),
-                   ("sales_orders", "", "", "title_lines", None, "海港路店 销售台账"), ("sales_orders", "", "", "total_row", None, "合计"), ("vehicles", "", "", "blank_line", None, "")]
+        self.calls, self.agents = (
+            CsvFile(folder / CN_CALLS, "utf-8-sig", "\t"),
+            CsvFile(folder / CN_AGENTS, "utf-8-sig"),
+        )
+        faults += [
+            ("customers", "", "", "title_lines", None, "海港路店 客户资料表"),
+            ("service_orders", "", "", "total_row", None, "合计"),
+            ("sales_orders", "", "", "title_lines", None, "海港路店 销售台账"),
+            ("sales_orders", "", "", "total_row", None, "合计"),
+            ("vehicles", "", "", "blank_line", None, ""),
+        ]
 
     def add(self, block: int, frames: dict[str, pd.DataFrame], truth: dict, rng: np.random.Generator) -> None:
         """Append one block; calls and their customers get the call centre's own numbers."""
@@ -129,7 +201,10 @@ class Chinese:
             frames[table][column] = frames[table][column].map(lambda v, m=values: m.get(v, v))
         frames["service_lines"]["status"] = frames["service_lines"]["status"].replace("完成", "")
         for name, file in self.files.items():
-            file.add(frames[name].rename(columns=headers("demo_cn", tables.TABLES[name])), 30 if name == "vehicles" and block == 0 else None)
+            file.add(
+                frames[name].rename(columns=headers("demo_cn", tables.TABLES[name])),
+                30 if name == "vehicles" and block == 0 else None,
+            )
         orders = frames["service_orders"]
         late = orders["opened_at"].map(lambda text: _year(text) >= 2024).to_numpy(dtype=bool)
         named = orders.rename(columns=headers("demo_cn", tables.TABLES["service_orders"]))
@@ -137,9 +212,14 @@ class Chinese:
         self.orders[1].add(named[late])
         self.calls.add(split.pop("calls"))
         agents = frames["staff"]["role"].eq(words.ROLES["agent"][1])
-        self.agents.add(frames["staff"][agents].rename(columns={"staff_id": "坐席工号", "role": "岗位", "phone": "手机号"}))
+        self.agents.add(
+            frames["staff"][agents].rename(columns={"staff_id": "坐席工号", "role": "岗位", "phone": "手机号"})
+        )
         split["员工"] = frames["staff"][~agents].rename(columns=headers("demo_cn", tables.TABLES["staff"]))
-        split |= {sheet: frames[name].rename(columns=headers("demo_cn", tables.TABLES[name])) for name, sheet in CN_SHEETS.items()}
+        split |= {
+            sheet: frames[name].rename(columns=headers("demo_cn", tables.TABLES[name]))
+            for name, sheet in CN_SHEETS.items()
+        }
         for sheet, frame in split.items():
             self.sheets.setdefault(sheet, []).append(frame)
 
@@ -153,27 +233,64 @@ class Chinese:
         person = records["person_id"].reindex(calls["customer_id"])
         known = pd.unique(person)
         number = pd.Series([f"KH{block * 40_000 + i + 1:05d}" for i in rng.permutation(len(known))], known)
-        truth["records"] = pd.concat([truth["records"], pd.DataFrame({"source": "callcentre", "customer_id": number.to_numpy(), "person_id": known, "is_duplicate": False})], ignore_index=True)
-        truth["records"] = truth["records"].sort_values(["source", "customer_id"], ascending=[False, True], ignore_index=True)
+        truth["records"] = pd.concat(
+            [
+                truth["records"],
+                pd.DataFrame(
+                    {
+                        "source": "callcentre",
+                        "customer_id": number.to_numpy(),
+                        "person_id": known,
+                        "is_duplicate": False,
+                    }
+                ),
+            ],
+            ignore_index=True,
+        )
+        truth["records"] = truth["records"].sort_values(
+            ["source", "customer_id"], ascending=[False, True], ignore_index=True
+        )
         people = truth["people"].set_index("person_id").reindex(known)
-        titled = np.array([f"{s}{'女士' if f else '先生'}" for s, f in zip(people["surname"], people["female"])], dtype=object)
-        short = (rng.random(len(known)) < .45) & ~people["company"].to_numpy(dtype=bool)
+        titled = np.array(
+            [f"{s}{'女士' if f else '先生'}" for s, f in zip(people["surname"], people["female"])], dtype=object
+        )
+        short = (rng.random(len(known)) < 0.45) & ~people["company"].to_numpy(dtype=bool)
         name = pd.Series(np.where(short, titled, people["name"]), known)
-        phone = pd.Series(np.where(rng.random(len(known)) < .03, "+86 " + people["phone"], people["phone"]), known)
-        out = pd.DataFrame({"流水号": calls["interaction_id"], "客户编号": number.reindex(person).to_numpy(), "来电人": name.reindex(person).to_numpy(),
-                            "来电号码": phone.reindex(person).to_numpy(), "通话时间": calls["at"], "渠道": calls["channel"], "业务类型": calls["kind"], "处理结果": calls["outcome"],
-                            "通话时长": calls["seconds"], "内容": calls["text"], "坐席工号": calls["staff_id"]})
+        phone = pd.Series(np.where(rng.random(len(known)) < 0.03, "+86 " + people["phone"], people["phone"]), known)
+        out = pd.DataFrame(
+            {
+                "流水号": calls["interaction_id"],
+                "客户编号": number.reindex(person).to_numpy(),
+                "来电人": name.reindex(person).to_numpy(),
+                "来电号码": phone.reindex(person).to_numpy(),
+                "通话时间": calls["at"],
+                "渠道": calls["channel"],
+                "业务类型": calls["kind"],
+                "处理结果": calls["outcome"],
+                "通话时长": calls["seconds"],
+                "内容": calls["text"],
+                "坐席工号": calls["staff_id"],
+            }
+        )
         own = headers("demo_cn", tables.TABLES["interactions"])
-        return {"calls": out, "满意度调查": x[survey].drop(columns=["lead_id", "seconds", "text"]).rename(columns=own),
-                "线索行为": x[~call & ~survey].drop(columns=["score", "outcome", "seconds", "text"]).rename(columns=own)}
+        return {
+            "calls": out,
+            "满意度调查": x[survey].drop(columns=["lead_id", "seconds", "text"]).rename(columns=own),
+            "线索行为": x[~call & ~survey].drop(columns=["score", "outcome", "seconds", "text"]).rename(columns=own),
+        }
 
     def close(self) -> None:
         """Finish the text files and write the workbook."""
         for file in [*self.files.values(), *self.orders, self.calls, self.agents]:
             file.close()
-        book = xlsxwriter.Workbook(self.folder / CN_BOOK, {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False})
+        book = xlsxwriter.Workbook(
+            self.folder / CN_BOOK, {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
+        )
         book.set_properties({"title": "海港路店（虚构）", "created": datetime(2026, 9, 30, 20, 0)})
-        formats = {"date": book.add_format({"num_format": "yyyy-mm-dd"}), "time": book.add_format({"num_format": "yyyy-mm-dd hh:mm"})}
+        formats = {
+            "date": book.add_format({"num_format": "yyyy-mm-dd"}),
+            "time": book.add_format({"num_format": "yyyy-mm-dd hh:mm"}),
+        }
         for name, frames in self.sheets.items():
             sheet, frame = book.add_worksheet(name), pd.concat(frames, ignore_index=True)
             row = 0
@@ -186,7 +303,11 @@ class Chinese:
                 _fill(sheet, row + 1, j, frame[column], kinds[column], formats)
             if name == "销售订单":
                 sheet.write_string(row + 1 + len(frame), 0, "合计")
-                sheet.write_number(row + 1 + len(frame), list(frame.columns).index("车款"), float(pd.to_numeric(frame["车款"], errors="coerce").sum()))
+                sheet.write_number(
+                    row + 1 + len(frame),
+                    list(frame.columns).index("车款"),
+                    float(pd.to_numeric(frame["车款"], errors="coerce").sum()),
+                )
         book.close()
 
 
@@ -199,8 +320,12 @@ def _year(text: str) -> int:
 
 def _kinds(columns) -> dict[str, str]:
     """Header → type of cell, as far as any sheet's table knows it."""
-    types = {header: c.type for name in ("sales_orders", "leads", "campaigns", "contacts", "interactions", "staff")
-             for c in tables.TABLES[name].columns for header in [headers("demo_cn", tables.TABLES[name])[c.name]]}
+    types = {
+        header: c.type
+        for name in ("sales_orders", "leads", "campaigns", "contacts", "interactions", "staff")
+        for c in tables.TABLES[name].columns
+        for header in [headers("demo_cn", tables.TABLES[name])[c.name]]
+    }
     return {column: types[column] for column in columns}
 
 

@@ -15,8 +15,14 @@ PLATE_PROVINCE = "浙"
 PLATE_CITIES = "BALFDJ"
 SERIAL = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 USCC_CHARS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-VIN_VALUES = {**{str(d): d for d in range(10)}, **dict(zip("ABCDEFGH", range(1, 9))), **dict(zip("JKLMN", range(1, 6))),
-              "P": 7, "R": 9, **dict(zip("STUVWXYZ", range(2, 10)))}
+VIN_VALUES = {
+    **{str(d): d for d in range(10)},
+    **dict(zip("ABCDEFGH", range(1, 9))),
+    **dict(zip("JKLMN", range(1, 6))),
+    "P": 7,
+    "R": 9,
+    **dict(zip("STUVWXYZ", range(2, 10))),
+}
 VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 YEAR_CHARS = "ABCDEFGHJKLMNPRSTVWXY123456789"
 #: Maker's code of the invented brand.
@@ -45,7 +51,9 @@ def resident_ids(day, slot, female) -> np.ndarray:
     """Resident ID numbers of GB 11643: region, birth date, order (odd = male), check digit."""
     date = np.asarray(day, dtype="datetime64[D]")
     months = date.astype("datetime64[M]").astype(int)
-    ymd = (months // 12 + 1970) * 10_000 + (months % 12 + 1) * 100 + (date - date.astype("datetime64[M]")).astype(int) + 1
+    ymd = (
+        (months // 12 + 1970) * 10_000 + (months % 12 + 1) * 100 + (date - date.astype("datetime64[M]")).astype(int) + 1
+    )
     order = slot // len(COUNTIES) * 2 + np.where(female, 0, 1)
     body = COUNTIES[slot % len(COUNTIES)].astype(np.int64) * 10**11 + ymd * 1000 + order
     total = sum(body // 10 ** (16 - i) % 10 * (2 ** (17 - i) % 11) for i in range(17))
@@ -88,7 +96,7 @@ def wrong_check_digit(vin: str) -> str:
 
 
 def plates(index, energy, shift: int) -> np.ndarray:
-    """Blue plates for petrol cars and hybrids, green ones for phev (F…) and bev (D…); letters follow as numbers run out."""
+    """Blue plates for petrol cars and hybrids, green ones for phev (F…) and bev (D…), then further letters."""
     index = np.asarray(index, dtype=np.int64)
     blue = scatter(index, 34 * 34 * 1000 * len(PLATE_CITIES), 15_485_863, shift)
     round_size = 34 * 10_000 * len(PLATE_CITIES)

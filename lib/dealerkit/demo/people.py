@@ -10,28 +10,65 @@ from dealerkit.demo import ids, words
 AS_OF = np.datetime64("2026-09-30").astype(int).item()
 HISTORY = np.datetime64("2020-10-01").astype(int).item()
 
-FIRST_YEAR_WEIGHTS = {2015: 3, 2016: 5, 2017: 7, 2018: 9, 2019: 10, 2020: 10, 2021: 11, 2022: 12, 2023: 12, 2024: 11, 2025: 11, 2026: 8}
+FIRST_YEAR_WEIGHTS = {
+    2015: 3,
+    2016: 5,
+    2017: 7,
+    2018: 9,
+    2019: 10,
+    2020: 10,
+    2021: 11,
+    2022: 12,
+    2023: 12,
+    2024: 11,
+    2025: 11,
+    2026: 8,
+}
 #: Planted customer types: share among persons and companies, hazard of leaving, other visits a year, km a year,
 #: price paid, share of orders discounted, share of services with extra work, share declining it, weights of the lines.
 SEGMENTS = pd.DataFrame(
-    [("loyal", .28, .22, .45, .95, 12_500, 1.00, .18, .45, .10, (1, 1.2, 1.2, 1, .9, .6)),
-     ("comfort", .15, .15, .65, 1.10, 12_500, 1.40, .06, .60, .05, (.2, .5, .8, 1.2, 1.1, 3.5)),
-     ("bargain", .25, .10, 1.70, .60, 11_500, .80, .60, .12, .40, (1.8, 1.2, .7, .6, .7, .2)),
-     ("road", .17, .48, .85, 1.75, 22_000, 1.00, .22, .40, .15, (1, 1.2, 1.3, 1, 1.3, .4)),
-     ("seldom", .15, .05, 1.00, .50, 5_500, .92, .15, .18, .20, (1.3, 1, .8, .8, 1, .7))],
-    columns=["name", "person_share", "company_share", "hazard", "other_rate", "km_year", "price", "discount", "extra", "decline", "lines"])
+    [
+        ("loyal", 0.28, 0.22, 0.45, 0.95, 12_500, 1.00, 0.18, 0.45, 0.10, (1, 1.2, 1.2, 1, 0.9, 0.6)),
+        ("comfort", 0.15, 0.15, 0.65, 1.10, 12_500, 1.40, 0.06, 0.60, 0.05, (0.2, 0.5, 0.8, 1.2, 1.1, 3.5)),
+        ("bargain", 0.25, 0.10, 1.70, 0.60, 11_500, 0.80, 0.60, 0.12, 0.40, (1.8, 1.2, 0.7, 0.6, 0.7, 0.2)),
+        ("road", 0.17, 0.48, 0.85, 1.75, 22_000, 1.00, 0.22, 0.40, 0.15, (1, 1.2, 1.3, 1, 1.3, 0.4)),
+        ("seldom", 0.15, 0.05, 1.00, 0.50, 5_500, 0.92, 0.15, 0.18, 0.20, (1.3, 1, 0.8, 0.8, 1, 0.7)),
+    ],
+    columns=[
+        "name",
+        "person_share",
+        "company_share",
+        "hazard",
+        "other_rate",
+        "km_year",
+        "price",
+        "discount",
+        "extra",
+        "decline",
+        "lines",
+    ],
+)
 
 
 def make_staff(rng: np.random.Generator, customers: int, shift: int, lang: str) -> pd.DataFrame:
     """All employees, with hidden quality of advisers (above 1: longer waits) and who fakes scores."""
-    counts = {"adviser": max(8, customers // 250), "sales": max(6, customers // 300), "agent": max(4, customers // 800),
-              "manager": max(4, customers // 600), "head": 2}
+    counts = {
+        "adviser": max(8, customers // 250),
+        "sales": max(6, customers // 300),
+        "agent": max(4, customers // 800),
+        "manager": max(4, customers // 600),
+        "head": 2,
+    }
     letters = {"adviser": "A", "sales": "S", "agent": "T", "manager": "M", "head": "K"}
-    rows = [(f"{letters[kind]}{i + 1:0{3 if customers < 100_000 else 5}d}", kind) for kind, n in counts.items() for i in range(n)]
+    rows = [
+        (f"{letters[kind]}{i + 1:0{3 if customers < 100_000 else 5}d}", kind)
+        for kind, n in counts.items()
+        for i in range(n)
+    ]
     staff = pd.DataFrame(rows, columns=["staff_id", "kind"])
     staff["role"] = [words.ROLES[k][lang == "zh"] for k in staff["kind"]]
     staff["phone"] = ids.mobiles(4 * (10_000_000 - 1 - np.arange(len(staff))), shift)
-    staff["quality"] = np.exp(rng.normal(0, .25, len(staff)))
+    staff["quality"] = np.exp(rng.normal(0, 0.25, len(staff)))
     staff["fakes"] = (staff["kind"] == "adviser") & (staff.groupby("kind").cumcount() % 4000 == 2)
     return staff
 
@@ -45,18 +82,20 @@ def first_days(rng: np.random.Generator, count: int) -> np.ndarray:
     return begins[year - years[0]] + (rng.random(count) * np.where(year == 2026, 272, 365)).astype(int)
 
 
-def make_persons(rng: np.random.Generator, start: int, count: int, shift: int, lang: str, youngest: float = 21) -> pd.DataFrame:
-    """Persons and companies ``start`` … of this block, with everything hidden about them; ages count from the first car."""
+def make_persons(
+    rng: np.random.Generator, start: int, count: int, shift: int, lang: str, youngest: float = 21
+) -> pd.DataFrame:
+    """Persons and companies from number ``start``, with everything hidden about them; ages count from the first car."""
     index = start + np.arange(count)
-    company = rng.random(count) < .07
+    company = rng.random(count) < 0.07
     kinds = len(SEGMENTS)
     shares = np.where(company[:, None], SEGMENTS["company_share"].to_numpy(), SEGMENTS["person_share"].to_numpy())
     segment = np.minimum((rng.random(count)[:, None] > shares.cumsum(axis=1)).sum(axis=1), kinds - 1)
-    female = rng.random(count) < .38
+    female = rng.random(count) < 0.38
     first = first_days(rng, count)
     birth, slot = ids.birth_day(index, first - (rng.gamma(3.5, 5, count) + youngest).clip(max=72) * 365.25, shift)
     persons = pd.DataFrame({"index": index, "company": company, "segment": segment, "female": female, "first": first})
-    persons["prospect"] = (rng.random(count) < .06) & ~company
+    persons["prospect"] = (rng.random(count) < 0.06) & ~company
     persons["frailty"] = rng.gamma(2.0, 1 / 2.0, count)
     persons["birth"] = birth
     persons["id_number"] = np.where(company, ids.usccs(index, shift), ids.resident_ids(birth, slot, female))
@@ -68,18 +107,24 @@ def make_persons(rng: np.random.Generator, start: int, count: int, shift: int, l
     z = (risk - risk.mean()) / risk.std()
     persons["risk"] = risk
     # the effect of being called: sd about as large as its mean, correlation with risk −.3, some negative
-    persons["effect"] = .09 + .09 * (-.3 * z + np.sqrt(1 - .09) * rng.standard_normal(count))
-    persons["fleet"] = np.where(company, np.minimum(1 + rng.geometric(.3, count) * (rng.random(count) < .6), 40), 1)
+    persons["effect"] = 0.09 + 0.09 * (-0.3 * z + np.sqrt(1 - 0.09) * rng.standard_normal(count))
+    persons["fleet"] = np.where(company, np.minimum(1 + rng.geometric(0.3, count) * (rng.random(count) < 0.6), 40), 1)
     return persons
 
 
 def _names(rng: np.random.Generator, persons: pd.DataFrame, lang: str) -> None:
     n, zh = len(persons), lang == "zh"
-    surname = (rng.beta(.9, 1.6, n) * len(words.SURNAMES)).astype(int)
+    surname = (rng.beta(0.9, 1.6, n) * len(words.SURNAMES)).astype(int)
     first, last = rng.integers(0, len(words.GIVEN_FIRST), n), rng.integers(0, 20, n)
-    has_first = rng.random(n) < .85
-    given_last = np.array([[p[zh] for p in sex] for sex in words.GIVEN_LAST], dtype=object)[persons["female"].astype(int), last]
-    given = np.where(has_first, words.pick(words.GIVEN_FIRST, lang)[first] + given_last, given_last if zh else np.array([g.title() for g in given_last], dtype=object))
+    has_first = rng.random(n) < 0.85
+    given_last = np.array([[p[zh] for p in sex] for sex in words.GIVEN_LAST], dtype=object)[
+        persons["female"].astype(int), last
+    ]
+    given = np.where(
+        has_first,
+        words.pick(words.GIVEN_FIRST, lang)[first] + given_last,
+        given_last if zh else np.array([g.title() for g in given_last], dtype=object),
+    )
     family = words.pick(words.SURNAMES, lang)[surname]
     private = family + ("" if zh else " ") + given
     number = persons["index"].to_numpy() // 96 + 1
@@ -89,8 +134,10 @@ def _names(rng: np.random.Generator, persons: pd.DataFrame, lang: str) -> None:
     persons["surname"], persons["given"] = family, given
     persons["name"] = np.where(persons["company"], firm, private)
     latin = words.pick(words.SURNAMES, "en")[surname]
-    persons["email"] = [f"{s.lower()}.{i}@{'office' if c else 'mail'}.example.com"
-                        for s, i, c in zip(latin, persons["index"], persons["company"])]
+    persons["email"] = [
+        f"{s.lower()}.{i}@{'office' if c else 'mail'}.example.com"
+        for s, i, c in zip(latin, persons["index"], persons["company"])
+    ]
 
 
 def _background(rng: np.random.Generator, persons: pd.DataFrame, lang: str) -> None:
@@ -102,24 +149,35 @@ def _background(rng: np.random.Generator, persons: pd.DataFrame, lang: str) -> N
         return np.where(rng.random(n) < share, values, None)
 
     area = rng.choice(len(words.AREAS), n, p=np.array([8, 7, 7, 6, 6, 6, 5, 5, 4, 4, 4, 3, 3, 3, 2, 2]) / 75)
-    persons["residential_area"] = np.where((rng.random(n) < .75) & ~company, words.pick(words.AREAS, lang)[area], None)
+    persons["residential_area"] = np.where((rng.random(n) < 0.75) & ~company, words.pick(words.AREAS, lang)[area], None)
     street = words.pick(words.STREETS, lang)[area // 2]
-    house, block, room = rng.integers(1, 260, n), rng.integers(1, 20, n), rng.integers(1, 30, n) * 100 + rng.integers(1, 5, n)
-    address = [f"{s}{h}号{b}幢{r}室" if lang == "zh" else f"Room {r}, Block {b}, No. {h} {s}" for s, h, b, r in zip(street, house, block, room)]
-    persons["address"] = np.where(rng.random(n) < .7, address, None)
-    persons["occupation"] = np.where(company, None, some(words.OCCUPATIONS, .6))
+    house, block, room = (
+        rng.integers(1, 260, n),
+        rng.integers(1, 20, n),
+        rng.integers(1, 30, n) * 100 + rng.integers(1, 5, n),
+    )
+    address = [
+        f"{s}{h}号{b}幢{r}室" if lang == "zh" else f"Room {r}, Block {b}, No. {h} {s}"
+        for s, h, b, r in zip(street, house, block, room)
+    ]
+    persons["address"] = np.where(rng.random(n) < 0.7, address, None)
+    persons["occupation"] = np.where(company, None, some(words.OCCUPATIONS, 0.6))
     firms = [(f"{h[0]} {t[0]}", f"{h[1]}{t[1]}") for h in words.COMPANY_HEADS for t in words.COMPANY_TAILS]
-    persons["employer"] = np.where(company, None, some(firms, .3))
+    persons["employer"] = np.where(company, None, some(firms, 0.3))
     comfort = (persons["segment"] == 1).to_numpy()
-    band = np.clip(rng.normal(1.6 + 1.1 * comfort, .9, n).round(), 0, 4).astype(int)
-    persons["income_band"] = np.where((rng.random(n) < .45) & ~company, words.pick(words.INCOMES, lang)[band], None)
-    persons["lifestyle"] = np.where(company, None, some(words.LIFESTYLES, .25))
-    persons["credit_grade"] = some(words.CREDITS, .7, [.4, .38, .17, .05])
-    persons["service_level"] = np.where(comfort & (rng.random(n) < .5), words.SERVICE_LEVELS[2][lang == "zh"], some(words.SERVICE_LEVELS[:2], .8, [.8, .2]))
-    persons["source_channel"] = some(words.CHANNELS, .9, [.3, .15, .18, .08, .17, .07, .05])
-    persons["marketing_consent"] = rng.choice(np.array(["yes", "no", None], dtype=object), n, p=[.68, .12, .2])
-    persons["has_id"] = rng.random(n) < np.where(company, .85, .7)
-    persons["has_birth"] = (rng.random(n) < .65) & ~company
-    persons["has_alt"] = rng.random(n) < .15
-    persons["has_email"] = rng.random(n) < .25
-    persons["manager"] = rng.random(n) < .4
+    band = np.clip(rng.normal(1.6 + 1.1 * comfort, 0.9, n).round(), 0, 4).astype(int)
+    persons["income_band"] = np.where((rng.random(n) < 0.45) & ~company, words.pick(words.INCOMES, lang)[band], None)
+    persons["lifestyle"] = np.where(company, None, some(words.LIFESTYLES, 0.25))
+    persons["credit_grade"] = some(words.CREDITS, 0.7, [0.4, 0.38, 0.17, 0.05])
+    persons["service_level"] = np.where(
+        comfort & (rng.random(n) < 0.5),
+        words.SERVICE_LEVELS[2][lang == "zh"],
+        some(words.SERVICE_LEVELS[:2], 0.8, [0.8, 0.2]),
+    )
+    persons["source_channel"] = some(words.CHANNELS, 0.9, [0.3, 0.15, 0.18, 0.08, 0.17, 0.07, 0.05])
+    persons["marketing_consent"] = rng.choice(np.array(["yes", "no", None], dtype=object), n, p=[0.68, 0.12, 0.2])
+    persons["has_id"] = rng.random(n) < np.where(company, 0.85, 0.7)
+    persons["has_birth"] = (rng.random(n) < 0.65) & ~company
+    persons["has_alt"] = rng.random(n) < 0.15
+    persons["has_email"] = rng.random(n) < 0.25
+    persons["manager"] = rng.random(n) < 0.4

@@ -139,7 +139,7 @@ COMPLAINTS = [
 SAME_COMPLAINT = ("Very satisfied with the whole service, nothing to complain about, thank you", "服务非常满意，没有任何问题，谢谢")
 ENQUIRIES = [("Asks for the price of the {job}", "咨询{job}的价格"), ("Asks for an appointment for the {job}", "预约{job}"),
              ("Asks how long the {job} takes", "询问{job}需要多久")]
-CAMPAIGN_NAMES = ("SPRING", "SUMMER", "AUTUMN", "WINTER")
+CAMPAIGN_NAMES = ("WINTER", "SPRING", "SUMMER", "AUTUMN")
 
 
 def pick(pairs, lang: str) -> np.ndarray:

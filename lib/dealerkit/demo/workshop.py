@@ -11,17 +11,28 @@ from dealerkit.demo.people import AS_OF, HISTORY, SEGMENTS
 
 DAY = 24 * 60
 OTHER_TYPES = ("repair", "warranty", "accident", "recall", "accessory", "inspection")
-OTHER_SHARES = (.37, .17, .15, .07, .11, .13)
+OTHER_SHARES = (0.37, 0.17, 0.15, 0.07, 0.11, 0.13)
 
 
-def make_orders(rng: np.random.Generator, visits: pd.DataFrame, spells: pd.DataFrame, persons: pd.DataFrame, staff: pd.DataFrame, lang: str):
+def make_orders(
+    rng: np.random.Generator,
+    visits: pd.DataFrame,
+    spells: pd.DataFrame,
+    persons: pd.DataFrame,
+    staff: pd.DataFrame,
+    lang: str,
+):
     """(orders, lines) of the exported years, one order per visit and per come-back; amounts in whole yuan."""
     back = visits[visits["comeback"]].copy()
     back["day"] += rng.integers(3, 21, len(back))
     back["service"] = -1
     v = pd.concat([visits, back], ignore_index=True)
     end = spells["end"].to_numpy()[v["spell"]]
-    v = v[(v["day"] >= HISTORY) & (v["day"] <= AS_OF) & (v["day"] < end)].sort_values(["day", "spell"], kind="stable").reset_index(drop=True)
+    v = (
+        v[(v["day"] >= HISTORY) & (v["day"] <= AS_OF) & (v["day"] < end)]
+        .sort_values(["day", "spell"], kind="stable")
+        .reset_index(drop=True)
+    )
     o = _orders(rng, v, spells, persons)
     o["fault"] = None
     for kind, faults in words.FAULTS.items():
@@ -35,7 +46,7 @@ def make_orders(rng: np.random.Generator, visits: pd.DataFrame, spells: pd.DataF
     gross = o["labour_yuan"] + o["parts_yuan"]
     segment = persons["segment"].reindex(o["person"]).to_numpy()
     cut = (rng.random(len(o)) < SEGMENTS["discount"].to_numpy()[segment]) & (o["payer_kind"] == "customer")
-    o["discount_yuan"] = np.where(cut, (gross * rng.uniform(.05, .16, len(o))).round(), np.nan)
+    o["discount_yuan"] = np.where(cut, (gross * rng.uniform(0.05, 0.16, len(o))).round(), np.nan)
     o["total_yuan"] = gross - o["discount_yuan"].fillna(0)
     hours = np.bincount(done["order"], weights=done["hours"].fillna(0), minlength=len(o))
     _times(rng, o, hours)
@@ -60,12 +71,19 @@ def _orders(rng, v: pd.DataFrame, spells: pd.DataFrame, persons: pd.DataFrame) -
     kind = np.where(o["service"] > 0, "maintenance", np.where(o["service"] < 0, "repair", kind))
     o["order_type"] = kind
     o["is_comeback"] = np.where(o["service"] < 0, "yes", "no")
-    insured = rng.random(n) < .8
-    o["payer_kind"] = np.where(o["service"] < 0, "internal", np.where(np.isin(kind, ["warranty", "recall"]), "warranty",
-                               np.where((kind == "accident") & insured, "insurer", "customer")))
-    o["odometer_km"] = odometer(spells, spell, o["day"].to_numpy() + .5).astype(int) + 8
+    insured = rng.random(n) < 0.8
+    o["payer_kind"] = np.where(
+        o["service"] < 0,
+        "internal",
+        np.where(
+            np.isin(kind, ["warranty", "recall"]),
+            "warranty",
+            np.where((kind == "accident") & insured, "insurer", "customer"),
+        ),
+    )
+    o["odometer_km"] = odometer(spells, spell, o["day"].to_numpy() + 0.5).astype(int) + 8
     segment = persons["segment"].reindex(o["person"]).to_numpy()
-    o["booked"] = np.where(rng.random(n) < np.array([.6, .65, .35, .4, .4])[segment], "yes", "no")
+    o["booked"] = np.where(rng.random(n) < np.array([0.6, 0.65, 0.35, 0.4, 0.4])[segment], "yes", "no")
     return o
 
 
@@ -73,7 +91,7 @@ def _times(rng, o: pd.DataFrame, hours: np.ndarray) -> None:
     """Opened and settled in minutes since 1970; same day unless bodywork."""
     n = len(o)
     o["opened"] = o["day"] * DAY + 480 + (rng.beta(1.3, 1.9, n) * 560).astype(int)
-    minutes = (20 + hours * 60 * rng.uniform(.7, 1.2, n) + o["wait"]).astype(int)
+    minutes = (20 + hours * 60 * rng.uniform(0.7, 1.2, n) + o["wait"]).astype(int)
     body = (o["order_type"] == "accident").to_numpy()
     o["wait_minutes"] = np.where(body, np.nan, minutes)
     o["settled"] = o["opened"] + np.where(body, rng.integers(2, 13, n) * DAY + rng.integers(-60, 120, n), minutes)
@@ -92,26 +110,42 @@ def _lines(rng, o: pd.DataFrame, spells: pd.DataFrame, persons: pd.DataFrame, la
     extra = workshop & (rng.random(n) < SEGMENTS["extra"].to_numpy()[segment])
     refused = workshop & (rng.random(n) < SEGMENTS["decline"].to_numpy()[segment])
     add = np.array(words.ADD_ONS)
-    job = np.concatenate([main, add[rng.integers(0, len(add), extra.sum())], add[rng.integers(0, len(add), refused.sum())]])
+    job = np.concatenate(
+        [main, add[rng.integers(0, len(add), extra.sum())], add[rng.integers(0, len(add), refused.sum())]]
+    )
     order = np.concatenate([np.arange(n), np.flatnonzero(extra), np.flatnonzero(refused)])
-    put_off = np.where(rng.random(refused.sum()) < .3, "postponed", "declined")
+    put_off = np.where(rng.random(refused.sum()) < 0.3, "postponed", "declined")
     status = np.concatenate([np.full(n + extra.sum(), "done", dtype=object), put_off.astype(object)])
     price = spells["list_price"].to_numpy()[o["spell"].to_numpy()]
-    factor = (.82 + price / 700_000) * np.array(SEGMENTS["price"])[segment] ** .5
+    factor = (0.82 + price / 700_000) * np.array(SEGMENTS["price"])[segment] ** 0.5
     rows = [_labour(order, job, status, factor, lang)]
     for place in range(2):
         has = np.array([len(j[3]) > place for j in words.JOBS])[job]
         rows.append(_parts(rng, order[has], job[has], status[has], factor, place, lang))
     lines = pd.concat(rows, ignore_index=True)
-    return lines.sort_values(["order", "rank", "item_code", "kind"], kind="stable").drop(columns="rank").reset_index(drop=True)
+    return (
+        lines.sort_values(["order", "rank", "item_code", "kind"], kind="stable")
+        .drop(columns="rank")
+        .reset_index(drop=True)
+    )
 
 
 def _labour(order, job, status, factor, lang) -> pd.DataFrame:
     hours = np.array([j[2] for j in words.JOBS])[job]
     rate = np.array([135 if j[0].startswith("A") else 120 for j in words.JOBS])[job]
-    return pd.DataFrame({"order": order, "rank": job, "item_code": np.array([j[0] for j in words.JOBS], dtype=object)[job],
-                         "item_name": words.pick([j[1] for j in words.JOBS], lang)[job], "kind": "labour", "quantity": np.nan, "hours": hours,
-                         "amount_yuan": (hours * rate * factor[order]).round(), "status": status})
+    return pd.DataFrame(
+        {
+            "order": order,
+            "rank": job,
+            "item_code": np.array([j[0] for j in words.JOBS], dtype=object)[job],
+            "item_name": words.pick([j[1] for j in words.JOBS], lang)[job],
+            "kind": "labour",
+            "quantity": np.nan,
+            "hours": hours,
+            "amount_yuan": (hours * rate * factor[order]).round(),
+            "status": status,
+        }
+    )
 
 
 def _parts(rng, order, job, status, factor, place, lang) -> pd.DataFrame:
@@ -120,12 +154,24 @@ def _parts(rng, order, job, status, factor, place, lang) -> pd.DataFrame:
     low, high = (np.array([p[i] for p in parts])[job] for i in (3, 4))
     quantity = np.array([p[2] for p in parts])[job]
     unit = (rng.uniform(low, high) * factor[order]).round()
-    return pd.DataFrame({"order": order, "rank": job, "item_code": np.array([p[0] for p in parts], dtype=object)[job],
-                         "item_name": words.pick([p[1] for p in parts], lang)[job], "kind": "part", "quantity": quantity, "hours": np.nan,
-                         "amount_yuan": unit * quantity, "status": status})
+    return pd.DataFrame(
+        {
+            "order": order,
+            "rank": job,
+            "item_code": np.array([p[0] for p in parts], dtype=object)[job],
+            "item_name": words.pick([p[1] for p in parts], lang)[job],
+            "kind": "part",
+            "quantity": quantity,
+            "hours": np.nan,
+            "amount_yuan": unit * quantity,
+            "status": status,
+        }
+    )
 
 
-def campaign_rows(rng: np.random.Generator, visits: pd.DataFrame, spells: pd.DataFrame, persons: pd.DataFrame, quality: np.ndarray):
+def campaign_rows(
+    rng: np.random.Generator, visits: pd.DataFrame, spells: pd.DataFrame, persons: pd.DataFrame, quality: np.ndarray
+):
     """(campaign rows with both potential outcomes, visits as they came about).
 
     A treated person whose effect is positive comes with that probability when nothing would have brought them; with a
@@ -139,11 +185,15 @@ def campaign_rows(rng: np.random.Generator, visits: pd.DataFrame, spells: pd.Dat
     effect[persons.index] = persons["effect"]
     for number in range(8):
         when = AS_OF - 700 + number * 85 + int(rng.integers(0, 9))
-        last = spells[(spells["start"] < when - 30) & ~(spells["recorded"] & (spells["end"] <= when))].groupby("person").tail(1)
-        chosen = last[rng.random(len(last)) < .16]
+        last = (
+            spells[(spells["start"] < when - 30) & ~(spells["recorded"] & (spells["end"] <= when))]
+            .groupby("person")
+            .tail(1)
+        )
+        chosen = last[rng.random(len(last)) < 0.16]
         person, spell = chosen["person"].to_numpy(), chosen.index.to_numpy()
         held = (chosen["end"] > when + 60).to_numpy() & (chosen["resold"] > when + 60).to_numpy()
-        treated = rng.random(len(chosen)) < .7
+        treated = rng.random(len(chosen)) < 0.7
         in_window = (day > when) & (day <= when + 60) & ~removed & (day <= AS_OF)
         came = np.zeros(size, dtype=bool)
         came[owner[in_window]] = True
@@ -155,15 +205,38 @@ def campaign_rows(rng: np.random.Generator, visits: pd.DataFrame, spells: pd.Dat
         away = np.zeros(size, dtype=bool)
         away[person[stays_away]] = True
         removed |= in_window & away[owner]
-        extra.append(pd.DataFrame({"spell": spell[comes], "day": when + rng.integers(3, 60, comes.sum()), "service": 99,
-                                   "wait": rng.exponential(24, comes.sum()), "comeback": False, "complaint": False,
-                                   "adviser": rng.integers(0, len(quality), comes.sum()), "grief": 0.0}))
-        name = words.CAMPAIGN_NAMES[number % 4] + str(when // 365 + 1970)[2:] + chr(65 + number)
-        rows.append(pd.DataFrame({"campaign_id": name, "person": person, "assigned": when, "arm": np.where(treated, "treated", "control"),
-                                  "effect": tau, "y0": y0, "y1": y1, "risk": persons["risk"].reindex(person).to_numpy()}))
+        extra.append(_brought(rng, spell[comes], when, len(quality)))
+        rows.append(
+            pd.DataFrame(
+                {
+                    "campaign_id": _campaign_id(when, number),
+                    "person": person,
+                    "assigned": when,
+                    "arm": np.where(treated, "treated", "control"),
+                    "effect": tau,
+                    "y0": y0,
+                    "y1": y1,
+                    "risk": persons["risk"].reindex(person).to_numpy(),
+                }
+            )
+        )
     more = pd.concat(extra, ignore_index=True)
     more = more[(more["day"] <= AS_OF)]
     return pd.concat(rows, ignore_index=True), pd.concat([visits[~removed], more], ignore_index=True)
+
+
+def _campaign_id(when: int, number: int) -> str:
+    month = str(np.datetime64(when, "D"))
+    return words.CAMPAIGN_NAMES[(int(month[5:7]) % 12) // 3] + month[2:4] + chr(65 + number)
+
+
+def _brought(rng: np.random.Generator, spell: np.ndarray, when: int, advisers: int) -> pd.DataFrame:
+    """Visits that a campaign brought about."""
+    n = len(spell)
+    visits = {"spell": spell, "day": when + rng.integers(3, 60, n), "service": 99, "wait": rng.exponential(24, n)}
+    return pd.DataFrame(
+        {**visits, "comeback": False, "complaint": False, "adviser": rng.integers(0, advisers, n), "grief": 0.0}
+    )
 
 
 def campaign_results(rows: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +244,9 @@ def campaign_results(rows: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
     rows = rows.copy()
     rows["responded"], rows["revenue_yuan"] = NEVER, np.nan
     for when in rows["assigned"].unique():
-        window = orders[(orders["day"] > when) & (orders["day"] <= when + 60)].drop_duplicates("person").set_index("person")
+        window = (
+            orders[(orders["day"] > when) & (orders["day"] <= when + 60)].drop_duplicates("person").set_index("person")
+        )
         here = rows.index[rows["assigned"] == when]
         found = window.reindex(rows.loc[here, "person"])
         rows.loc[here, "responded"] = found["day"].fillna(NEVER).astype(int).to_numpy()
