@@ -61,7 +61,9 @@ def sound(folder: Path, faults: pd.DataFrame, table: str, column: str) -> pd.Ser
     frame = read(folder, table)
     key = frame[list(tables.TABLES[table].key)].agg("/".join, axis=1)
     touched = faults[(faults["table"] == table) & (faults["column"] == column)]
-    return frame.loc[~key.isin(touched["key"]) & ~frame[column].isin(touched["raw_value"]) & (frame[column] != ""), column]
+    return frame.loc[
+        ~key.isin(touched["key"]) & ~frame[column].isin(touched["raw_value"]) & (frame[column] != ""), column
+    ]
 
 
 # -- bytes, sizes, places ---------------------------------------------------------------------------------------
@@ -150,7 +152,9 @@ def test_no_raw_file_tells_the_truth(made):
         secret = set(truth(hidden, "persons")["person_id"].head(50)) | {"drives_little", "went_elsewhere"}
         for path in raw.iterdir():
             if path.suffix != ".xlsx":
-                text = path.read_bytes().decode("gb18030" if path.suffix == ".csv" and raw.parent.name == "demo_cn" else "utf-8", "replace")
+                text = path.read_bytes().decode(
+                    "gb18030" if path.suffix == ".csv" and raw.parent.name == "demo_cn" else "utf-8", "replace"
+                )
                 assert not [s for s in secret if s in text], path.name
 
 
@@ -236,7 +240,9 @@ def test_birth_and_sex_agree_with_the_id_number_unless_planted_otherwise(made):
 
 def vin_is_valid(vin: str) -> bool:
     """Check digit by the published table, written out apart from the generator."""
-    letters = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9]))
+    letters = dict(
+        zip("ABCDEFGHJKLMNPRSTUVWXYZ", [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9])
+    )
     weights = [8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2]
     total = sum(w * (int(c) if c.isdigit() else letters[c]) for c, w in zip(vin, weights))
     return vin[8] == "0123456789X"[total % 11]
@@ -371,7 +377,9 @@ def test_lines_add_up_to_their_order_unless_planted_otherwise(made):
     touched = set(faults.loc[faults["table"] == "service_lines", "key"].str.split("/").str[0])
     touched |= set(faults.loc[faults["table"] == "service_orders", "key"])
     done = lines[(lines["status"] == "done") & ~lines["order_id"].isin(touched)]
-    sums = done.assign(amount=done["amount_yuan"].astype(float)).pivot_table(index="order_id", columns="kind", values="amount", aggfunc="sum", fill_value=0)
+    sums = done.assign(amount=done["amount_yuan"].astype(float)).pivot_table(
+        index="order_id", columns="kind", values="amount", aggfunc="sum", fill_value=0
+    )
     orders = orders[~orders["order_id"].isin(touched)].set_index("order_id")
     assert len(orders) > 10_000
     labour, parts = orders["labour_yuan"].astype(float), orders["parts_yuan"].astype(float)
@@ -510,7 +518,9 @@ def test_one_advisers_scores_are_all_ten(made):
     faults = truth(hidden, "faults")
     adviser = faults.loc[faults["kind"] == "adviser_with_faked_scores", "key"].item()
     x = read(raw, "interactions")
-    x = x[(x["kind"] == "survey") & ~x["interaction_id"].isin(faults.loc[faults["kind"] == "score_out_of_range", "key"])]
+    x = x[
+        (x["kind"] == "survey") & ~x["interaction_id"].isin(faults.loc[faults["kind"] == "score_out_of_range", "key"])
+    ]
     scores = x["score"].astype(float).groupby(x["staff_id"])
     assert scores.min()[adviser] == 10 and scores.size()[adviser] > 30
     assert (scores.std().drop(adviser) > 0.8).all()
