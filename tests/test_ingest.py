@@ -8,7 +8,7 @@ import errno
 import io
 import shutil
 import sqlite3
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from unittest import mock
@@ -23,6 +23,7 @@ from dealerkit import tables
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.ingest import ingest, text
 from dealerkit.ingest.feed import derived_id
+from dealerkit.ingest.readers import as_text
 from dealerkit.params import Params
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -153,6 +154,34 @@ def test_a_quotation_mark_never_closed_in_a_long_file(raw, monkeypatch):
     assert rows(read(raw), "service_orders", "_row", "order_id") == [(n + 1, str(n)) for n in range(1, 1000)]
 
 
+def test_exports_glued_together_with_their_byte_order_marks(raw):
+    write(raw, "a.csv", (VISITS + "1,V,2024-01-01\n\ufeff" + VISITS + "\ufeff2,V,2024-01-02\n"), "utf-8-sig")
+    assert rows(read(raw), "service_orders", "order_id", "_kind") == [
+        ("1", "row"),
+        ("order_id", "header"),
+        ("2", "row"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value, seen",
+    [
+        (0.1 + 0.2, "0.3"),
+        (13812345678.0, "13812345678"),
+        (-2.0, "-2"),
+        (float("nan"), None),
+        ("", None),
+        (" ", " "),
+        (datetime(2024, 1, 5, 0, 0, 1), "2024-01-05 00:00:01"),
+        (time(9, 5), "09:05:00"),
+        (Decimal("1E+2"), "100"),
+        (b"\xe5\xbc\xa0", "张"),
+    ],
+)
+def test_cells_as_a_person_sees_them(value, seen):
+    assert as_text(value) == seen
+
+
 def test_excel_text_wraps_are_taken_off(raw):
     write(raw, "a.csv", VISITS + '="0012",V1,2024-01-01\n')
     assert rows(read(raw), "service_orders", "order_id") == [("0012",)]
@@ -172,13 +201,13 @@ def test_slow_and_fast_ways_of_text_agree(raw, monkeypatch):
 def book(path: Path, sheets: dict[str, list[list]], merge=()) -> None:
     with xlsxwriter.Workbook(path) as workbook:
         day = workbook.add_format({"num_format": "yyyy-mm-dd"})
-        time = workbook.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        clock = workbook.add_format({"num_format": "yyyy-mm-dd hh:mm"})
         for name, lines in sheets.items():
             sheet = workbook.add_worksheet(name)
             for r, line in enumerate(lines):
                 for c, value in enumerate(line):
                     if isinstance(value, (date, datetime)):
-                        sheet.write_datetime(r, c, value, time if isinstance(value, datetime) else day)
+                        sheet.write_datetime(r, c, value, clock if isinstance(value, datetime) else day)
                     elif value is not None:
                         sheet.write(r, c, value)
             for r0, c0, r1, c1, value in merge:
@@ -374,7 +403,7 @@ def test_columns_values_and_date_order_from_the_params(raw):
 
 
 def test_label_beats_synonym_and_the_rest_is_listed(raw):
-    write(raw, "a.csv", "结算单号,工单号,车架号,开单日期,送修日期,联系人,\n9,1,V,2024-01-02,2024-01-01,张,\n")
+    write(raw, "a.csv", "结算单号,工单号,车架号,送修日期,开单日期,联系人,\n9,1,V,2024-01-01,2024-01-02,张,\n")
     result = read(raw)
     assert rows(result, "service_orders", "order_id", "opened_at") == [("1", "2024-01-01")]
     assert result.files[0].unused == ("结算单号", "开单日期", "联系人")
@@ -430,10 +459,12 @@ def test_messages_hold_no_personal_values(raw):
 def test_ids_of_a_second_source_live_in_their_own_space(raw):
     write(raw, "dms.csv", VISITS + "1,V,2024-01-01\n")
     write(raw, "calls.csv", "call id,customer_id,at,agent\n7, 12 ,2024-01-01,3\n8,,2024-01-02,3\n")
+    write(raw, "people.csv", "contact_id,customer_id,vin,name,phone\n5,12,V,张,1\n")
     write(raw, "more.csv", "call id,customer_id,at,agent\n7,12,2024-01-01,3\n")
     files = [
         {"file": "dms.csv"},
         {"file": "calls.csv", "source": "cc"},
+        {"file": "people.csv", "source": "cc"},
         {"file": "more.csv", "source": "cc", "ids_from": "dms"},
     ]
     result = read(raw, sources=["dms", "cc"], files=files)
@@ -443,6 +474,7 @@ def test_ids_of_a_second_source_live_in_their_own_space(raw):
         ("7", "12", "3", "cc"),
     ]
     assert rows(result, "service_orders", "order_id", "vin") == [("1", "V")]
+    assert rows(result, "contacts", "contact_id", "customer_id", "vin") == [("cc:5", "cc:12", "V")]
     assert "source 'cc' is not under sources: (dms)" in refusal_after(raw, files=files)
 
 

@@ -31,6 +31,7 @@ _SURELY_UTF8 = 40
 #: Characters read at a time.
 _BLOCK = 1 << 21
 
+_MARK = re.compile("^\ufeff", re.MULTILINE)
 _BREAK = re.compile("\r\n|\r|\n")
 
 
@@ -146,6 +147,9 @@ class TextPart(Part):
             first = reader.line_num + 1
             while block := stream.read(_BLOCK):
                 block += stream.readline()
+                if "\ufeff" in block:
+                    # exports glued together: the byte order mark of each, which pyarrow and a first cell would trip over
+                    block = _MARK.sub("", block)
                 batch = self._simple(block, first, width)
                 if batch is None:
                     lines.load(block)
@@ -156,7 +160,7 @@ class TextPart(Part):
     def _simple(self, block: str, first: int, width: int) -> Batch | None:
         """The rows of a block without quotation marks, blank or uneven lines, by the fast way; else nothing."""
         returns = block.count("\r")
-        if width < 2 or '"' in block or "\ufeff" in block or (returns and returns != block.count("\r\n")):
+        if width < 2 or '"' in block or (returns and returns != block.count("\r\n")):
             return None
         names = [str(n) for n in range(width)]
         content = block.encode()
