@@ -74,7 +74,7 @@ $R/dictionary.html: $B/.inputs $B/.code/dictionary
 	@$(SEALED) $(KIT) dictionary --dealer "$$DEALER"
 
 verify: $(STAGES:%=$B/%.ipynb)
-	@$(SEALED) $(PY) -m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env $(STAGES:%=$B/%.ipynb)
+	@DEALERKIT_VERIFY=1 $(SEALED) $(PY) -m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env $(STAGES:%=$B/%.ipynb)
 
 # ---- what a person calls ---------------------------------------------------------------------------------------
 else

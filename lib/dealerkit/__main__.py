@@ -12,7 +12,9 @@ from dealerkit.errors import UserError
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="dealerkit", description="What the Makefile calls; `make help` lists what people call.")
+    parser = argparse.ArgumentParser(
+        prog="dealerkit", description="What the Makefile calls; `make help` lists what people call."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("execute", "run the notebook of a stage"), ("render", "render its page")):
         command = commands.add_parser(name, help=text)

@@ -24,12 +24,18 @@ from pathlib import Path
 
 from dealerkit import params as params_
 from dealerkit.errors import UserError
-from dealerkit.messages import N_, short_checksum
+from dealerkit.messages import N_
 
 #: Pages in the order of the navigation; the number is the order of the chain. A page is there when its notebook is.
 PAGES = {
-    "90-summary": N_("Summary"), "10-audit": N_("Data quality"), "20-customers": N_("Customers"), "30-segments": N_("Segments"),
-    "40-importance": N_("What matters"), "50-lifecycle": N_("Life cycle and churn"), "60-tradein": N_("Trade-in and leads"), "70-actions": N_("Actions"),
+    "90-summary": N_("Summary"),
+    "10-audit": N_("Data quality"),
+    "20-customers": N_("Customers"),
+    "30-segments": N_("Segments"),
+    "40-importance": N_("What matters"),
+    "50-lifecycle": N_("Life cycle and churn"),
+    "60-tradein": N_("Trade-in and leads"),
+    "70-actions": N_("Actions"),
 }
 DICTIONARY = ("dictionary.html", N_("Data dictionary"))
 LOGS_KEPT = 10
@@ -97,7 +103,9 @@ def guarded(folders: Folders, stage: str, work) -> int:
     print(f"{folders.dealer} · {stage}: {message}", file=sys.stderr, flush=True)
     try:
         folders.build.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folders.build / "status.json").write_text(json.dumps({"stage": stage, "code": code, "message": message}, ensure_ascii=False), encoding="utf-8")
+        (folders.build / "status.json").write_text(
+            json.dumps({"stage": stage, "code": code, "message": message}, ensure_ascii=False), encoding="utf-8"
+        )
     except OSError:
         pass  # a full disk or a folder without permission cannot hold the status either; the message is out
     return code
@@ -163,16 +171,32 @@ def execute(folders: Folders, stage: str) -> None:
     given = {"dealer": folders.dealer, "as_of": os.environ.get("AS_OF") or None, "page": stage}
     known = papermill.inspect_notebook(str(notebook))
     if missing := sorted(set(given) - set(known)):
-        raise UserError(f"notebooks/{stage}.ipynb has no parameter {', '.join(missing)}", "its cell tagged 'parameters' must set dealer, as_of, overrides and page")
-    part, target, running = folders.build / f".{stage}.part", folders.build / stage, folders.build / f".{stage}.part.ipynb"
+        raise UserError(
+            f"notebooks/{stage}.ipynb has no parameter {', '.join(missing)}",
+            "its cell tagged 'parameters' must set dealer, as_of, overrides and page",
+        )
+    part, target, running = (
+        folders.build / f".{stage}.part",
+        folders.build / stage,
+        folders.build / f".{stage}.part.ipynb",
+    )
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True, mode=0o700)
     os.environ.update(DEALERKIT_STAGE=stage, DEALERKIT_ROOT=str(folders.root))
     try:
-        with _sockets():
+        with _sockets() as sockets:
             papermill.execute_notebook(
-                str(notebook), str(running), parameters=given, kernel_name="python3", cwd=str(folders.root), progress_bar=False, log_output=False,
-                autosave_cell_every=0, execution_timeout=params.cell_timeout_seconds, config=Config({"KernelManager": {"transport": "ipc"}}))
+                str(notebook),
+                str(running),
+                parameters=given,
+                kernel_name="python3",
+                cwd=str(folders.root),
+                progress_bar=False,
+                log_output=False,
+                autosave_cell_every=0,
+                execution_timeout=params.cell_timeout_seconds,
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
+            )
     except Exception as error:
         raise _explained(error, folders, stage, running) from None
     finally:
@@ -184,14 +208,14 @@ def execute(folders: Folders, stage: str) -> None:
 
 
 @contextmanager
-def _sockets() -> Iterator[None]:
+def _sockets() -> Iterator[str]:
     """A private folder with a short path for the kernel's sockets: their paths may have about 100 characters."""
     folder = tempfile.mkdtemp(prefix="dk")
     os.environ["JUPYTER_RUNTIME_DIR"] = folder
     if ipython := os.environ.get("IPYTHONDIR"):
         os.makedirs(ipython, mode=0o700, exist_ok=True)
     try:
-        yield
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -217,7 +241,12 @@ def _remember(folders: Folders) -> None:
     os.chmod(folders.snapshots.parent, 0o700)
     as_of = os.environ.get("AS_OF") or facts["as_of"]["value"]
     path = folders.snapshots / f"{as_of}.json"
-    text = json.dumps({"as_of": as_of, "facts": {n: f["value"] for n, f in facts.items()}}, ensure_ascii=False, sort_keys=True, indent=1)
+    text = json.dumps(
+        {"as_of": as_of, "facts": {n: f["value"] for n, f in facts.items()}},
+        ensure_ascii=False,
+        sort_keys=True,
+        indent=1,
+    )
     temporary = path.with_suffix(".part")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
@@ -226,7 +255,10 @@ def _remember(folders: Folders) -> None:
 def _progress(folders: Folders, stage: str, seconds: float) -> None:
     names = stages(folders.root)
     done = names.index(stage) + 1
-    print(f"{folders.dealer} · {stage:<14} {seconds:6.1f} s   {done}/{len(names)} stages ({100 * done // len(names)} %)", flush=True)
+    print(
+        f"{folders.dealer} · {stage:<14} {seconds:6.1f} s   {done}/{len(names)} stages ({100 * done // len(names)} %)",
+        flush=True,
+    )
 
 
 def _explained(error: Exception, folders: Folders, stage: str, running: Path) -> Exception:
@@ -244,17 +276,37 @@ def _explained(error: Exception, folders: Folders, stage: str, running: Path) ->
         what, _, remedy = value.partition("\n  → ")
         return UserError(what, remedy)
     if "No space left" in value or isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return UserError(f"the disk is full (notebooks/{stage}.ipynb)", "free some space and run the same command again; nothing half-written is left in place")
+        return UserError(
+            f"the disk is full (notebooks/{stage}.ipynb)",
+            "free some space and run the same command again; nothing half-written is left in place",
+        )
     if kind == "PermissionError":
-        return UserError(f"no permission to write below build/{folders.dealer}", "give yourself the right to write there (chmod u+w)")
+        return UserError(
+            f"no permission to write below build/{folders.dealer}", "give yourself the right to write there (chmod u+w)"
+        )
     log = _write_log(folders, stage, "\n".join(getattr(error, "traceback", None) or [traceback.format_exc()]))
     if isinstance(error, CellTimeoutError):
-        return UserError(f"notebooks/{stage}.ipynb: a cell ran longer than cell_timeout_seconds ({folders.params().cell_timeout_seconds} s)", f"raise it in params/{folders.dealer}.yaml; the log is in {log}")
+        return UserError(
+            f"notebooks/{stage}.ipynb: a cell ran longer than cell_timeout_seconds ({folders.params().cell_timeout_seconds} s)",
+            f"raise it in params/{folders.dealer}.yaml; the log is in {log}",
+        )
     cell = getattr(error, "exec_count", None)
-    why = "the kernel died (out of memory, or killed)" if isinstance(error, DeadKernelError) else f"{kind}: {scrubbed(value).splitlines()[0][:160] if value.strip() else ''}"
-    return KitError("\n  ".join([
-        f"notebooks/{stage}.ipynb failed" + (f" in cell {cell}" if cell else ""), f"cause: {why}", f"cell: {_source_line(error)}", f"full log: {log}",
-        f"open it: make lab, then ../build/{folders.dealer}/{failed.name}" + (f", cell {cell}" if cell else "")]))
+    why = (
+        "the kernel died (out of memory, or killed)"
+        if isinstance(error, DeadKernelError)
+        else f"{kind}: {scrubbed(value).splitlines()[0][:160] if value.strip() else ''}"
+    )
+    return KitError(
+        "\n  ".join(
+            [
+                f"notebooks/{stage}.ipynb failed" + (f" in cell {cell}" if cell else ""),
+                f"cause: {why}",
+                f"cell: {_source_line(error)}",
+                f"full log: {log}",
+                f"open it: make lab, then ../build/{folders.dealer}/{failed.name}" + (f", cell {cell}" if cell else ""),
+            ]
+        )
+    )
 
 
 def _source_line(error: Exception) -> str:
@@ -271,7 +323,12 @@ def render(folders: Folders, stage: str) -> None:
 
     params = folders.params()
     folders.reports.mkdir(parents=True, exist_ok=True)
-    page.render(folders.build / f"{stage}.ipynb", folders.page(stage), _context(folders, params, page_name(stage)), _known(folders, params))
+    page.render(
+        folders.build / f"{stage}.ipynb",
+        folders.page(stage),
+        _context(folders, params, page_name(stage), (stage, "render")),
+        _known(folders, params),
+    )
 
 
 def dictionary(folders: Folders) -> None:
@@ -287,39 +344,61 @@ def dictionary(folders: Folders) -> None:
     frame["class"] = frame["class"].map(factors.CLASSES)
     for name in ("label", "class", "formula"):
         frame[name] = frame[name].map(t.text)
-    columns = [Col("factor", t.text("Factor")), Col("label", t.text("Meaning")), Col("class", t.text("Class")), Col("formula", t.text("Formula"))]
-    extra = [(t.text("Factors of persons"), frame[frame["table"] == "person_factors"], columns), (t.text("Factors of cars"), frame[frame["table"] == "car_factors"], columns)]
+    columns = [
+        Col("factor", t.text("Factor")),
+        Col("label", t.text("Meaning")),
+        Col("class", t.text("Class")),
+        Col("formula", t.text("Formula")),
+    ]
+    extra = [
+        (t.text("Factors of persons"), frame[frame["table"] == "person_factors"], columns),
+        (t.text("Factors of cars"), frame[frame["table"] == "car_factors"], columns),
+    ]
     folders.reports.mkdir(parents=True, exist_ok=True)
-    dictionary_page(folders.reports / DICTIONARY[0], _context(folders, params, DICTIONARY[0]), extra)
+    dictionary_page(folders.reports / DICTIONARY[0], _context(folders, params, DICTIONARY[0], ("dictionary",)), extra)
 
 
-def _context(folders: Folders, params: params_.Params, current: str):
+def _context(folders: Folders, params: params_.Params, current: str, stamps: tuple[str, ...]):
     from dealerkit.report.page import PageContext, provenance
     from dealerkit.report.translate import Translator
 
     t = Translator(params_.environment_language(params))
     inputs = json.loads((folders.build / ".inputs").read_text(encoding="utf-8"))
     facts_path = folders.build / "10-audit/facts.json"
-    facts = json.loads(facts_path.read_text(encoding="utf-8")) if facts_path.exists() and current != DICTIONARY[0] else {}
+    facts = (
+        json.loads(facts_path.read_text(encoding="utf-8")) if facts_path.exists() and current != DICTIONARY[0] else {}
+    )
     as_of = date.fromisoformat(os.environ.get("AS_OF") or facts["as_of"]["value"]) if facts else None
     there = stages(folders.root)
     pages = [(page_name(stage), t.text(label)) for stage, label in PAGES.items() if stage in there]
     earlier = sorted(p.stem for p in folders.snapshots.glob("*.json") if as_of and p.stem < as_of.isoformat())
     logo, mime = _logo(folders, params)
     made = provenance(
-        inputs={name: f["sha256"] for name, f in inputs["files"].items()}, params=inputs["params"], code=_code(folders), lock=_digest(folders.root / "requirements.lock"),
-        as_of=t.say("{day:day}", day=as_of) if as_of else "", state=t.say("report as of {day:text}", day=earlier[-1]) if earlier else "")
+        inputs={name: f["sha256"] for name, f in inputs["files"].items()},
+        params=inputs["params"],
+        code=_code(folders, stamps),
+        lock=_digest(folders.root / "requirements.lock"),
+        as_of=t.say("{day:day}", day=as_of) if as_of else "",
+        state=t.say("report as of {day:text}", day=earlier[-1]) if earlier else "",
+    )
     return PageContext(
-        language=t.language, dealer=getattr(params.display_name, t.language), as_of=as_of, invented=params.invented, logo=logo, logo_mime=mime,
-        pages=(*pages, (DICTIONARY[0], t.text(DICTIONARY[1]))), current=current, provenance=made)
+        language=t.language,
+        dealer=getattr(params.display_name, t.language),
+        as_of=as_of,
+        invented=params.invented,
+        logo=logo,
+        logo_mime=mime,
+        pages=(*pages, (DICTIONARY[0], t.text(DICTIONARY[1]))),
+        current=current,
+        provenance=made,
+    )
 
 
-def _code(folders: Folders) -> str:
-    """Digest over the stamps of all stages and of rendering: the code, not the commit."""
+def _code(folders: Folders, stamps: tuple[str, ...]) -> str:
+    """Digest over the content stamps of what made a page: the code, not the commit."""
     import hashlib
 
-    stamps = sorted((folders.build / ".code").iterdir())
-    return hashlib.sha256(b"\n".join(p.name.encode() + b" " + p.read_bytes() for p in stamps)).hexdigest()
+    return hashlib.sha256(b"\n".join((folders.build / ".code" / name).read_bytes() for name in stamps)).hexdigest()
 
 
 def _digest(path: Path) -> str:
@@ -334,7 +413,10 @@ def _logo(folders: Folders, params: params_.Params) -> tuple[bytes | None, str]:
     path = (folders.raw / params.logo).resolve()
     kinds = {".png": "image/png", ".svg": "image/svg+xml"}
     if not path.is_relative_to(folders.raw.resolve()) or path.suffix.lower() not in kinds or not path.is_file():
-        raise UserError(f"logo {params.logo!r} is no PNG or SVG file in data/raw/{folders.dealer}", "name a file inside that folder, or leave the key out")
+        raise UserError(
+            f"logo {params.logo!r} is no PNG or SVG file in data/raw/{folders.dealer}",
+            "name a file inside that folder, or leave the key out",
+        )
     if path.stat().st_size > 100_000:
         raise UserError(f"logo {params.logo!r} has {path.stat().st_size:,} bytes", "use one under 100 KB")
     return path.read_bytes(), kinds[path.suffix.lower()]
@@ -356,7 +438,9 @@ def _known(folders: Folders, params: params_.Params):
         connection = engine.connect(params.engine)
         try:
             asked = ibis.memtable({"value": sorted(tokens)})
-            return set(connection.read_parquet(path).semi_join(asked, "value").select("value").distinct().to_pandas()["value"])
+            return set(
+                connection.read_parquet(path).semi_join(asked, "value").select("value").distinct().to_pandas()["value"]
+            )
         finally:
             connection.disconnect()
 

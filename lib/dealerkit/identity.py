@@ -25,8 +25,22 @@ from dealerkit.params import Params
 RULES = ("id_number", "phone", "vin")
 
 _TITLE = r"(?i)(?:先生|女士|小姐|太太|\bmr\b|\bms\b|\bmrs\b)\.?$"
-_CARRIED = ("customer_type", "name", "gender", "birth_date", "id_number", "phone", "residential_area", "occupation", "income_band",
-            "member_level", "points", "marketing_consent", "created_on", "source_channel")
+_CARRIED = (
+    "customer_type",
+    "name",
+    "gender",
+    "birth_date",
+    "id_number",
+    "phone",
+    "residential_area",
+    "occupation",
+    "income_band",
+    "member_level",
+    "points",
+    "marketing_consent",
+    "created_on",
+    "source_channel",
+)
 
 
 @dataclass(frozen=True)
@@ -63,13 +77,19 @@ def identify(clean: dict[str, ir.Table], params: Params, as_of: date) -> Identif
 def _records(clean: dict[str, ir.Table], params: Params) -> pd.DataFrame:
     """One row per customer record and per lead that names no customer, the most trusted source first."""
     customers = clean["customers"]
-    frame = customers.select("customer_id", source=customers["_source"], **{c: customers[c] for c in _CARRIED}).to_pandas()
+    frame = customers.select(
+        "customer_id", source=customers["_source"], **{c: customers[c] for c in _CARRIED}
+    ).to_pandas()
     frame["points"] = frame["points"].astype(float)
     frame["marketing_consent"] = frame["marketing_consent"].astype("boolean")
     if "leads" in clean:
         leads = clean["leads"].filter(_.customer_id.isnull() & _.phone.notnull())
-        rows = leads.select(customer_id=ibis.literal("lead:") + leads.lead_id, source=ibis.literal("leads"), phone=leads.phone,
-                            created_on=leads.created_at.date()).to_pandas()
+        rows = leads.select(
+            customer_id=ibis.literal("lead:") + leads.lead_id,
+            source=ibis.literal("leads"),
+            phone=leads.phone,
+            created_on=leads.created_at.date(),
+        ).to_pandas()
         frame = pd.concat([frame, rows.reindex(columns=frame.columns).astype(frame.dtypes)], ignore_index=True)
     trust = {source: i for i, source in enumerate(params.sources)} | {"leads": 10**6}
     frame["trust"] = frame["source"].map(trust).fillna(len(trust)).astype(int)
@@ -83,18 +103,27 @@ def _edges(clean: dict[str, ir.Table], nodes: pd.DataFrame, params: Params) -> t
     light["folded"] = nodes["name"].str.lower().str.replace(r"[\s·.]+", "", regex=True)
     light["company"] = nodes["customer_type"].eq("company")
     by_id = _pairs(light, "id_number", limit=None)
-    phones = light.assign(phone=light["phone"].where(light.groupby("phone")["node"].transform("size") <= params.checks.max_customers_per_phone))
+    phones = light.assign(
+        phone=light["phone"].where(
+            light.groupby("phone")["node"].transform("size") <= params.checks.max_customers_per_phone
+        )
+    )
     by_phone = _pairs(phones, "phone", limit=params.checks.max_customers_per_phone)
     by_vin = _vin_pairs(clean, nodes, params.checks.max_customers_per_phone)
     agree = _names_agree(light, by_phone, missing_agrees=True)
     same_name = _names_agree(light, by_vin, missing_agrees=False)
-    edges = pd.concat([by_id.assign(rule="id_number"), by_phone[agree].assign(rule="phone"), by_vin[same_name].assign(rule="vin")], ignore_index=True)
+    edges = pd.concat(
+        [by_id.assign(rule="id_number"), by_phone[agree].assign(rule="phone"), by_vin[same_name].assign(rule="vin")],
+        ignore_index=True,
+    )
     soft = edges["rule"] != "id_number"
     a, b = edges["a"].to_numpy(), edges["b"].to_numpy()
     ids, company = light["id_number"].to_numpy(object), light["company"].to_numpy()
     other_id = pd.notna(ids[a]) & pd.notna(ids[b]) & (ids[a] != ids[b])
     forbidden = soft & (other_id | (company[a] != company[b]))
-    return edges[~forbidden].reset_index(drop=True), int((~agree).sum() + (forbidden & (edges["rule"] == "phone")).sum())
+    return edges[~forbidden].reset_index(drop=True), int(
+        (~agree).sum() + (forbidden & (edges["rule"] == "phone")).sum()
+    )
 
 
 def _pairs(frame: pd.DataFrame, key: str, limit: int | None) -> pd.DataFrame:
@@ -144,7 +173,9 @@ def _components(nodes: pd.DataFrame, edges: pd.DataFrame) -> np.ndarray:
 
 
 def _connected(size: int, edges: pd.DataFrame) -> np.ndarray:
-    graph = coo_array((np.ones(len(edges), dtype=np.int8), (edges["a"].to_numpy(), edges["b"].to_numpy())), shape=(size, size))
+    graph = coo_array(
+        (np.ones(len(edges), dtype=np.int8), (edges["a"].to_numpy(), edges["b"].to_numpy())), shape=(size, size)
+    )
     return connected_components(graph, directed=False)[1]
 
 
@@ -152,8 +183,10 @@ def _person_ids(nodes: pd.DataFrame, key: str) -> pd.Series:
     """Keyed hash of the first (source, customer_id) of each group, so that a rerun finds the same ids."""
     first = nodes.groupby("group")[["source", "customer_id"]].first()
     secret = hashlib.blake2b(key.encode(), digest_size=32).digest()
-    ids = [("P" + hashlib.blake2b(f"{source}\x1f{record}".encode(), key=secret, digest_size=7).hexdigest())
-           for source, record in zip(first["source"], first["customer_id"], strict=True)]
+    ids = [
+        ("P" + hashlib.blake2b(f"{source}\x1f{record}".encode(), key=secret, digest_size=7).hexdigest())
+        for source, record in zip(first["source"], first["customer_id"], strict=True)
+    ]
     return nodes["group"].map(pd.Series(ids, index=first.index))
 
 
@@ -165,10 +198,19 @@ def _cars(clean: dict[str, ir.Table], records: pd.DataFrame, as_of: date) -> ir.
     gone = held.disposed_on.notnull() & (held.disposed_on <= ibis.literal(as_of))
     held = held.mutate(left_reason=gone.ifelse("disposed", ibis.null("string")))
     if "sales_orders" in clean:
-        traded = clean["sales_orders"].filter(_.trade_in_vin.notnull()).group_by(t_vin=_.trade_in_vin).agg(traded_on=_.delivered_on.max())
+        traded = (
+            clean["sales_orders"]
+            .filter(_.trade_in_vin.notnull())
+            .group_by(t_vin=_.trade_in_vin)
+            .agg(traded_on=_.delivered_on.max())
+        )
         held = held.left_join(traded, held.vin == traded.t_vin).drop("t_vin")
         bought_after = held.purchased_on.notnull() & (held.purchased_on > held.traded_on)
-        held = held.mutate(left_reason=held.left_reason.coalesce((held.traded_on.notnull() & ~bought_after).ifelse("traded_in", ibis.null("string")))).drop("traded_on")
+        held = held.mutate(
+            left_reason=held.left_reason.coalesce(
+                (held.traded_on.notnull() & ~bought_after).ifelse("traded_in", ibis.null("string"))
+            )
+        ).drop("traded_on")
     return held.mutate(in_hand=held.left_reason.isnull()).drop("customer_id")
 
 

@@ -64,8 +64,12 @@ class FileParams(_Part):
         if (self.file is None) == (self.url is None):
             raise ValueError("give either file or url, not both and not neither")
         if self.url and re.match(r"[a-z+0-9]+://[^/]*:[^/]*@", self.url):
-            raise ValueError("the url holds a password; leave it out and set DEALERKIT_DB_USER and DEALERKIT_DB_PASSWORD")
-        known = {c for t in tables.TABLES.values() for c in t.names} | {f"{t.name}.{c}" for t in tables.TABLES.values() for c in t.names}
+            raise ValueError(
+                "the url holds a password; leave it out and set DEALERKIT_DB_USER and DEALERKIT_DB_PASSWORD"
+            )
+        known = {c for t in tables.TABLES.values() for c in t.names} | {
+            f"{t.name}.{c}" for t in tables.TABLES.values() for c in t.names
+        }
         for where in ("columns", "values"):
             for name in getattr(self, where):
                 if name not in known:
@@ -203,7 +207,9 @@ class Params(_Part):
     @classmethod
     def _is_name(cls, name):
         if not DEALER_NAME.fullmatch(name):
-            raise ValueError("a dealer's name is 1 to 64 letters, digits, Chinese characters, - or _, and starts with none of the last two")
+            raise ValueError(
+                "a dealer's name is 1 to 64 letters, digits, Chinese characters, - or _, and starts with none of the last two"
+            )
         return name
 
     def overridden(self, overrides: dict[str, Any]) -> Params:
@@ -215,7 +221,9 @@ class Params(_Part):
             for step in path:
                 part = part.get(step) if isinstance(part, dict) else None
             if not isinstance(part, dict) or last not in part:
-                raise UserError(f"override {key!r} is no key of the params", f"the top-level keys are {', '.join(data)}")
+                raise UserError(
+                    f"override {key!r} is no key of the params", f"the top-level keys are {', '.join(data)}"
+                )
             part[last] = value
         return _validated(data, f"overrides for {self.dealer}")
 
@@ -229,8 +237,10 @@ def nearest(name: str, known) -> str:
 def check_dealer_name(dealer: str) -> str:
     """The name itself, when it can be a folder; else `UserError`."""
     if not DEALER_NAME.fullmatch(dealer or ""):
-        raise UserError(f"DEALER={dealer!r} is not a dealer's name",
-                        "use 1 to 64 letters, digits, Chinese characters, - or _, as in DEALER=demo")
+        raise UserError(
+            f"DEALER={dealer!r} is not a dealer's name",
+            "use 1 to 64 letters, digits, Chinese characters, - or _, as in DEALER=demo",
+        )
     return dealer
 
 
@@ -243,8 +253,10 @@ def load(path: Path) -> Params:
     check_dealer_name(path.stem)
     if not path.is_file():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
-        raise UserError(f"no dealer {path.stem!r}: {path.parent.name}/{path.name} is missing{nearest(path.stem, known)}",
-                        f"known dealers: {', '.join(known) or 'none'}; copy params/demo.yaml to start one")
+        raise UserError(
+            f"no dealer {path.stem!r}: {path.parent.name}/{path.name} is missing{nearest(path.stem, known)}",
+            f"known dealers: {', '.join(known) or 'none'}; copy params/demo.yaml to start one",
+        )
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -252,15 +264,19 @@ def load(path: Path) -> Params:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"params/{path.name}{where}: not valid YAML: {getattr(error, 'problem', error)}",
-                        "mind indentation and colons; quote texts with special characters") from None
+        raise UserError(
+            f"params/{path.name}{where}: not valid YAML: {getattr(error, 'problem', error)}",
+            "mind indentation and colons; quote texts with special characters",
+        ) from None
     if not isinstance(data, dict):
         raise UserError(f"params/{path.name} holds no keys", "copy params/demo.yaml to start one")
     data.setdefault("dealer", path.stem)
     params = _validated(data, f"params/{path.name}")
     if params.dealer != path.stem:
-        raise UserError(f"params/{path.name}: dealer is {params.dealer!r}, the file is named {path.stem!r}",
-                        "make both the same, or leave the key out")
+        raise UserError(
+            f"params/{path.name}: dealer is {params.dealer!r}, the file is named {path.stem!r}",
+            "make both the same, or leave the key out",
+        )
     return params
 
 
@@ -269,13 +285,18 @@ def _validated(data: dict, where: str) -> Params:
         return Params.model_validate(data)
     except ValidationError as error:
         problems = [_explain(e) for e in error.errors(include_url=False)]
-        raise UserErrors(f"{where}: {len(problems)} problem{'s' if len(problems) > 1 else ''}", problems,
-                         "params/demo.yaml documents every key") from None
+        raise UserErrors(
+            f"{where}: {len(problems)} problem{'s' if len(problems) > 1 else ''}",
+            problems,
+            "params/demo.yaml documents every key",
+        ) from None
 
 
 def _explain(error: dict) -> str:
     """One line of key, value and what is allowed for one of pydantic's errors."""
-    loc = [str(step) for step in error["loc"] if not (isinstance(step, str) and re.match(r"(literal|Gate|function)", step))]
+    loc = [
+        str(step) for step in error["loc"] if not (isinstance(step, str) and re.match(r"(literal|Gate|function)", step))
+    ]
     key = ".".join(loc) or "the file"
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key{nearest(loc[-1], _keys_beside(loc[:-1]))}; allowed: {', '.join(sorted(_keys_beside(loc[:-1])))}"

@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow.parquet as pq
@@ -45,10 +44,15 @@ def project_root() -> Path:
     for folder in (here, *here.parents):
         if (folder / "params").is_dir() and (folder / "Makefile").is_file():
             return folder
-    raise UserError("this is no dealerkit folder: no params/ and Makefile here or above", "start from the project's folder, or set DEALERKIT_ROOT")
+    raise UserError(
+        "this is no dealerkit folder: no params/ and Makefile here or above",
+        "start from the project's folder, or set DEALERKIT_ROOT",
+    )
 
 
-def open_run(dealer: str, as_of: str | date | None = None, overrides: Mapping | None = None, page: str = "scratch") -> Run:
+def open_run(
+    dealer: str, as_of: str | date | None = None, overrides: Mapping | None = None, page: str = "scratch"
+) -> Run:
     """The run of a dealer, for a notebook.
 
     Args:
@@ -74,6 +78,26 @@ def _day(text: str | date | None) -> date | None:
         raise UserError(f"as_of {text!r} is no date", "write year, month and day, as in 2026-06-30") from None
 
 
+class _Cells:
+    """Counts the code cells that ran since it was made; the kernel's own count stands still under papermill."""
+
+    def __init__(self):
+        self.run = 0
+
+    def _next(self, _info=None) -> None:
+        self.run += 1
+
+    @classmethod
+    def watched(cls) -> _Cells | None:
+        """A counter fed by the kernel, or None outside of one."""
+        shell = get_ipython()
+        if shell is None:
+            return None
+        counter = cls()
+        shell.events.register("pre_run_cell", counter._next)
+        return counter
+
+
 class Run:
     """One dealer's run (see `open_run`).
 
@@ -96,8 +120,13 @@ class Run:
         self._facts: dict[str, dict] = {}
         self._saved: set[str] = set()
         self._connection = None
-        if by_make != page and get_ipython() is not None:
+        self._cells = _Cells.watched()
+        if by_make != page and self._cells is not None and "DEALERKIT_VERIFY" not in os.environ:
             _show(fragments.lab_style(), "")
+
+    def _cell(self) -> int | None:
+        """Number of the running code cell when the notebook runs from its top; the run is opened in the second."""
+        return None if self._cells is None else self._cells.run + 2
 
     # ---- tables ------------------------------------------------------------------------------------------------
 
@@ -128,17 +157,27 @@ class Run:
         rows = []
         for path in self._paths().values():
             meta = pq.read_metadata(path)
-            rows.append({"table": path.stem, "page": path.parent.name, "rows": meta.num_rows, "columns": meta.num_columns})
+            rows.append(
+                {"table": path.stem, "page": path.parent.name, "rows": meta.num_rows, "columns": meta.num_columns}
+            )
         return pd.DataFrame(rows, columns=["table", "page", "rows", "columns"])
 
     def _paths(self) -> dict[str, Path]:
-        found = {p.stem: p for folder in sorted(self.build.glob("[0-9][0-9]-*")) if folder.is_dir() for p in sorted(folder.glob("*.parquet"))}
+        found = {
+            p.stem: p
+            for folder in sorted(self.build.glob("[0-9][0-9]-*"))
+            if folder.is_dir()
+            for p in sorted(folder.glob("*.parquet"))
+        }
         return found | {name: self.out_dir / f"{name}.parquet" for name in sorted(self._saved)}
 
     def _path(self, name: str) -> Path:
         paths = self._paths()
         if name not in paths:
-            raise UserError(f"no table {name!r}{params_.nearest(name, paths)}", f"there are {', '.join(paths) or 'none yet'}; `make report DEALER={self.dealer}` builds them")
+            raise UserError(
+                f"no table {name!r}{params_.nearest(name, paths)}",
+                f"there are {', '.join(paths) or 'none yet'}; `make report DEALER={self.dealer}` builds them",
+            )
         return paths[name]
 
     def has(self, name: str) -> bool:
@@ -160,7 +199,9 @@ class Run:
         if isinstance(rows, pd.DataFrame):
             count = engine.write_frame(rows, path)
         else:
-            keys = [*TABLES[name].key, "_file", "_row"] if name in TABLES else [c for c in _ORDERING if c in rows.columns]
+            keys = (
+                [*TABLES[name].key, "_file", "_row"] if name in TABLES else [c for c in _ORDERING if c in rows.columns]
+            )
             count = engine.write(rows, path, keys)
         self._saved.add(name)
         return count
@@ -183,8 +224,16 @@ class Run:
         """
         if not name.isidentifier():
             raise UserError(f"{name!r} cannot name a fact", "use letters, digits and _")
-        self._facts[name] = {"value": _plain(value), "rows": None if rows is None else int(rows), "table": table, "cell": _cell(), "page": self.page}
-        (self.out_dir / "facts.json").write_text(json.dumps(self._facts, ensure_ascii=False, sort_keys=True, indent=1), encoding="utf-8")
+        self._facts[name] = {
+            "value": _plain(value),
+            "rows": None if rows is None else int(rows),
+            "table": table,
+            "cell": self._cell(),
+            "page": self.page,
+        }
+        (self.out_dir / "facts.json").write_text(
+            json.dumps(self._facts, ensure_ascii=False, sort_keys=True, indent=1), encoding="utf-8"
+        )
         return value
 
     def record(self, facts: Mapping[str, tuple]) -> None:
@@ -206,7 +255,10 @@ class Run:
         if name not in facts:
             if default is not ...:
                 return default
-            raise UserError(f"no fact {name!r}{params_.nearest(name, facts)}", f"`make report DEALER={self.dealer}` builds the pages that make it")
+            raise UserError(
+                f"no fact {name!r}{params_.nearest(name, facts)}",
+                f"`make report DEALER={self.dealer}` builds the pages that make it",
+            )
         return facts[name]["value"]
 
     def last_time(self) -> dict | None:
@@ -225,12 +277,19 @@ class Run:
         values = dict(given)
         for name, _kind in fields(template):
             if name in values:
-                if isinstance(values[name], (int, float)) and not isinstance(values[name], bool) and name not in self._facts:
+                if (
+                    isinstance(values[name], (int, float))
+                    and not isinstance(values[name], bool)
+                    and name not in self._facts
+                ):
                     self.fact(name, values[name])
                 continue
             facts = facts if facts is not None else self.facts()
             if name not in facts:
-                raise UserError(f"no fact {name!r} for the sentence {template!r}{params_.nearest(name, facts)}", "name it with run.fact, or give it as an argument")
+                raise UserError(
+                    f"no fact {name!r} for the sentence {template!r}{params_.nearest(name, facts)}",
+                    "name it with run.fact, or give it as an argument",
+                )
             values[name] = facts[name]["value"]
             used.append(facts[name])
         return self.t.say(template, **values), self._origin(used)
@@ -238,8 +297,13 @@ class Run:
     def _origin(self, used: Iterable[dict] = ()) -> str:
         used = list(used)
         if not used:
-            return f"{self.page} · cell {_cell()}"
-        places = [f"{f['page']} · cell {f['cell']}" + (f" · {f['table']}" if f["table"] else "") + (f" · {f['rows']:,} rows" if f["rows"] is not None else "") for f in used]
+            return f"{self.page} · cell {self._cell()}"
+        places = [
+            f"{f['page']} · cell {f['cell']}"
+            + (f" · {f['table']}" if f["table"] else "")
+            + (f" · {f['rows']:,} rows" if f["rows"] is not None else "")
+            for f in used
+        ]
         return "; ".join(dict.fromkeys(places))
 
     def headline(self, template: str, lead: str = "", **values) -> None:
@@ -260,7 +324,16 @@ class Run:
         """A remark in small letters."""
         _show(fragments.note(self._filled(template, values)[0]))
 
-    def card(self, label: str, template: str, note: str = "", target=None, target_kind: str = "count", better: str | None = None, **values) -> Card:
+    def card(
+        self,
+        label: str,
+        template: str,
+        note: str = "",
+        target=None,
+        target_kind: str = "count",
+        better: str | None = None,
+        **values,
+    ) -> Card:
         """One number for `cards`: its label, the number, its definition; the change against last time when there was one.
 
         Args:
@@ -289,7 +362,9 @@ class Run:
             return self.t.say("▬ as on {since:text}", since=since), "flat"
         size = self.t.value(abs(step), _STEP_KINDS.get(kind, kind))
         sign = "▲" if step > 0 else "▼"
-        return self.t.say("{sign:text} {size:text} since {since:text}", sign=sign, size=size, since=since), "better" if (step > 0) == (better == "up") else "worse"
+        return self.t.say(
+            "{sign:text} {size:text} since {since:text}", sign=sign, size=size, since=since
+        ), "better" if (step > 0) == (better == "up") else "worse"
 
     def cards(self, items: list[Card]) -> None:
         """A row of numbers."""
@@ -315,10 +390,23 @@ class Run:
             now, before = self.known(name, None), last["facts"].get(name)
             known = now is not None and before is not None
             sign = {-1: "▼", 0: "▬", 1: "▲"}[(now > before) - (now < before)] if known else ""
-            step = f"{sign} {self.t.value(abs(now - before), _STEP_KINDS.get(kind, kind))}" if known else self.t.text("not known")
-            rows.append({"label": self.t.text(label), "before": self.t.value(before, kind), "now": self.t.value(now, kind), "step": step})
+            step = (
+                f"{sign} {self.t.value(abs(now - before), _STEP_KINDS.get(kind, kind))}"
+                if known
+                else self.t.text("not known")
+            )
+            rows.append(
+                {
+                    "label": self.t.text(label),
+                    "before": self.t.value(before, kind),
+                    "now": self.t.value(now, kind),
+                    "step": step,
+                }
+            )
         columns = [Col("label", "Number"), Col("before", "Last time"), Col("now", "Now"), Col("step", "Change")]
-        return self.show(pd.DataFrame(rows), columns, "Since the report as of {since:day}", since=date.fromisoformat(last["as_of"]))
+        return self.show(
+            pd.DataFrame(rows), columns, "Since the report as of {since:day}", since=date.fromisoformat(last["as_of"])
+        )
 
     def trust(self, score: str, template: str, **values) -> None:
         """How far the numbers can be trusted: the fact that is the score (0–100), and why."""
@@ -339,7 +427,9 @@ class Run:
 
     def gaps_so_far(self) -> list[tuple[str, str, str]]:
         """The gaps that the pages before this one stated, each once."""
-        stated = [tuple(gap) for name, fact in self.facts().items() if name.startswith("gaps_") for gap in fact["value"]]
+        stated = [
+            tuple(gap) for name, fact in self.facts().items() if name.startswith("gaps_") for gap in fact["value"]
+        ]
         return list(dict.fromkeys(stated))
 
     def figure(self, fig, finding: str, reading: str = "", size: str = "third", **values) -> None:
@@ -349,7 +439,15 @@ class Run:
         html = fragments.figure(picture, said[0][0], said[1][0], texts=charts.texts(fig), size=size, origin=said[0][1])
         _show(html, f"{said[0][0]} [picture {hashlib.sha256(picture).hexdigest()[:8]}]")
 
-    def show(self, frame: pd.DataFrame, columns: list[Col], caption: str = "", total: Mapping | None = None, highlight: Iterable[int] = (), **values) -> None:
+    def show(
+        self,
+        frame: pd.DataFrame,
+        columns: list[Col],
+        caption: str = "",
+        total: Mapping | None = None,
+        highlight: Iterable[int] = (),
+        **values,
+    ) -> None:
         """A table; headings and caption are messages."""
         labelled = [replace(c, label=self.t.text(c.label or c.name)) for c in columns]
         said, origin = self._filled(caption, values) if caption else ("", "")
@@ -364,12 +462,6 @@ def _used(template: str, values: Mapping) -> dict:
 
 def _show(html: str, text: str | None = None) -> None:
     display({"text/html": html, "text/plain": scan.plain(html) if text is None else text}, raw=True)
-
-
-def _cell() -> int | None:
-    """Number of the running code cell, as JupyterLab counts a fresh run."""
-    shell = get_ipython()
-    return None if shell is None else shell.execution_count
 
 
 def _plain(value):

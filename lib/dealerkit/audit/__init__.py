@@ -82,24 +82,40 @@ def find_as_of(visits: ir.Table, delivered_on: date | None, asked: date | None) 
     Without either: the last day whose preceding 28 days hold at least 5 % of the visits of a normal (median)
     28 days, so that a stray date in the future does not move it.
     """
-    days = visits.filter(_.opened_at.notnull() & (_["_kind"] == "row")).group_by(day=_.opened_at.date()).agg(n=_.count()).to_pandas()
+    days = (
+        visits.filter(_.opened_at.notnull() & (_["_kind"] == "row"))
+        .group_by(day=_.opened_at.date())
+        .agg(n=_.count())
+        .to_pandas()
+    )
     if days.empty:
-        raise UserError("service_orders: no row has a readable date in opened_at", "check the date column and its mapping in the params")
+        raise UserError(
+            "service_orders: no row has a readable date in opened_at",
+            "check the date column and its mapping in the params",
+        )
     counts = days.set_index(pd.to_datetime(days["day"]))["n"].sort_index()
     found = _last_filled_day(counts)
     day, rule = (asked, "asked") if asked else (delivered_on, "delivered_on") if delivered_on else (found, "found")
     if day > found + timedelta(days=92):
-        raise UserError(f"as_of {day} lies {(day - found).days} days after the last well-filled day of the visits ({found})",
-                        "correct AS_OF= or delivered_on in the params; the report would describe days nobody has data of")
+        raise UserError(
+            f"as_of {day} lies {(day - found).days} days after the last well-filled day of the visits ({found})",
+            "correct AS_OF= or delivered_on in the params; the report would describe days nobody has data of",
+        )
     if day < counts.index[0].date():
-        raise UserError(f"as_of {day} lies before the first visit ({counts.index[0].date()})", "correct AS_OF= or delivered_on in the params")
+        raise UserError(
+            f"as_of {day} lies before the first visit ({counts.index[0].date()})",
+            "correct AS_OF= or delivered_on in the params",
+        )
     return AsOf(day, rule, int(counts[counts.index.date > day].sum()))
 
 
 def _last_filled_day(counts: pd.Series) -> date:
     span = counts[(counts.index.year >= 1980) & (counts.index.year <= 2200)]
     if span.empty:
-        raise UserError("service_orders: every date in opened_at is before 1980", "check the date column and its mapping in the params")
+        raise UserError(
+            "service_orders: every date in opened_at is before 1980",
+            "check the date column and its mapping in the params",
+        )
     # Sparse evaluation: windows can only end on a day with visits.
     ends = span.index
     total = span.cumsum().to_numpy()
@@ -135,9 +151,17 @@ def audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: dat
     results = pd.concat([p.results for p in parts], ignore_index=True)
     scores = _scores(results)
     audited = Audited(
-        as_of=as_of, clean=clean, quarantine=ibis.union(*[p.quarantine for p in parts]), merged=ibis.union(*[p.merged for p in parts]),
-        faults=ibis.union(*[p.faults for p in parts]), results=results, columns=pd.concat([p.columns for p in parts], ignore_index=True),
-        scores=scores, ledger=ledger, health=_health(scores))
+        as_of=as_of,
+        clean=clean,
+        quarantine=ibis.union(*[p.quarantine for p in parts]),
+        merged=ibis.union(*[p.merged for p in parts]),
+        faults=ibis.union(*[p.faults for p in parts]),
+        results=results,
+        columns=pd.concat([p.columns for p in parts], ignore_index=True),
+        scores=scores,
+        ledger=ledger,
+        health=_health(scores),
+    )
     _gate(audited, params)
     return audited
 
@@ -163,21 +187,37 @@ def _check_table(connection, table: Table, values: ir.Table, clean: dict, as_of:
     """All checks of one table, evaluated in one pass into a table of flags; the rest reads the flags."""
     base = rules.context(values, table, clean, as_of, params.checks)
     checks = rules.checks_for(table, base, as_of, params.checks)
-    flags = {f"f{i}": (base["_kind"] == "row").ifelse(check.expression(base), ibis.null("boolean")) for i, check in enumerate(checks)}
+    flags = {
+        f"f{i}": (base["_kind"] == "row").ifelse(check.expression(base), ibis.null("boolean"))
+        for i, check in enumerate(checks)
+    }
     flagged = engine.keep(connection, f"flagged_{table.name}", base.mutate(**flags))
     by_action = {action: [f"f{i}" for i, c in enumerate(checks) if c.action == action] for action in ACTIONS}
-    fate = ibis.cases((flagged["_kind"] != "row", "quarantined"), (_any(flagged, by_action["merged"]), "merged"),
-                      (_any(flagged, by_action["quarantined"]), "quarantined"), else_="clean")
+    fate = ibis.cases(
+        (flagged["_kind"] != "row", "quarantined"),
+        (_any(flagged, by_action["merged"]), "merged"),
+        (_any(flagged, by_action["quarantined"]), "quarantined"),
+        else_="clean",
+    )
     sorted_ = engine.keep(connection, f"sorted_{table.name}", flagged.mutate(fate=fate))
-    key = ibis.literal("").concat(*[sorted_[k].cast("string").coalesce("") + ("|" if k != table.key[-1] else "") for k in table.key])
+    key = ibis.literal("").concat(
+        *[sorted_[k].cast("string").coalesce("") + ("|" if k != table.key[-1] else "") for k in table.key]
+    )
     place = {"table": ibis.literal(table.name), "file": sorted_["_file"], "row": sorted_["_row"], "key": key}
     faults = _faults(sorted_, checks, place)
     return _Checked(
         clean=engine.keep(connection, f"clean_{table.name}", _clean(sorted_, table, checks)),
-        quarantine=sorted_.select(**place, fate=sorted_.fate, reasons=_reasons(sorted_, checks)).filter(_.fate == "quarantined").drop("fate"),
-        merged=sorted_.select(**place, fate=sorted_.fate, into_file=sorted_.x_into_file, into_row=sorted_.x_into_row).filter(_.fate == "merged").drop("fate"),
-        faults=engine.keep(connection, f"faults_{table.name}", faults), results=_results(sorted_, checks, table, faults),
-        columns=_column_facts(sorted_, table), ledger=_ledger(sorted_, table))
+        quarantine=sorted_.select(**place, fate=sorted_.fate, reasons=_reasons(sorted_, checks))
+        .filter(_.fate == "quarantined")
+        .drop("fate"),
+        merged=sorted_.select(**place, fate=sorted_.fate, into_file=sorted_.x_into_file, into_row=sorted_.x_into_row)
+        .filter(_.fate == "merged")
+        .drop("fate"),
+        faults=engine.keep(connection, f"faults_{table.name}", faults),
+        results=_results(sorted_, checks, table, faults),
+        columns=_column_facts(sorted_, table),
+        ledger=_ledger(sorted_, table),
+    )
 
 
 def _any(t: ir.Table, flags: list[str]) -> ir.BooleanValue:
@@ -191,8 +231,12 @@ def _clean(sorted_: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
         if check.action == "removed":
             removing.setdefault(check.columns[0], []).append(f"f{i}")
     kept = sorted_.filter(sorted_.fate == "clean")
-    columns = {c.name: _any(kept, removing[c.name]).ifelse(ibis.null(kept[c.name].type()), kept[c.name]) if c.name in removing else kept[c.name]
-               for c in table.columns}
+    columns = {
+        c.name: _any(kept, removing[c.name]).ifelse(ibis.null(kept[c.name].type()), kept[c.name])
+        if c.name in removing
+        else kept[c.name]
+        for c in table.columns
+    }
     extra = {"_derived": kept["_derived"]} if "_derived" in kept.columns else {}
     return kept.select(**columns, **{name: kept[name] for name in LINEAGE}, **extra)
 
@@ -207,8 +251,12 @@ def _reasons(t: ir.Table, checks: list[Check]) -> ir.StringValue:
 
 def _faults(t: ir.Table, checks: list[Check], place: dict) -> ir.Table:
     """One row per failed check and row, with the delivered text of the check's first column."""
-    cells = [t[f"f{i}"].fill_null(False).ifelse(ibis.literal(c.id + _SEP) + t[RAW + c.columns[0]].coalesce(""), ibis.null("string"))
-             for i, c in enumerate(checks)]
+    cells = [
+        t[f"f{i}"]
+        .fill_null(False)
+        .ifelse(ibis.literal(c.id + _SEP) + t[RAW + c.columns[0]].coalesce(""), ibis.null("string"))
+        for i, c in enumerate(checks)
+    ]
     long = t.select(**place, cell=ibis.array(cells).filter(lambda x: x.notnull())).unnest("cell")
     split = long.cell.split(_SEP)
     return long.mutate(check=split[0], delivered=split[1]).drop("cell")
@@ -225,10 +273,21 @@ def _results(t: ir.Table, checks: list[Check], table: Table, faults: ir.Table) -
     for i, check in enumerate(checks):
         checked, failed = int(sums[f"n{i}"] or 0), int(sums[f"k{i}"] or 0)
         shown = examples[examples["check"] == check.id]
-        rows.append({
-            "check": check.id, "table": table.name, "columns": ", ".join(check.columns), "dimension": check.dimension, "severity": check.severity,
-            "action": check.action, "message": check.message, "checked": checked, "failed": failed, "share": round(failed / checked, 9) if checked else None,
-            "examples": " · ".join(_example(table, check, value) for value in shown["delivered"])})
+        rows.append(
+            {
+                "check": check.id,
+                "table": table.name,
+                "columns": ", ".join(check.columns),
+                "dimension": check.dimension,
+                "severity": check.severity,
+                "action": check.action,
+                "message": check.message,
+                "checked": checked,
+                "failed": failed,
+                "share": round(failed / checked, 9) if checked else None,
+                "examples": " · ".join(_example(table, check, value) for value in shown["delivered"]),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -249,13 +308,28 @@ def _column_facts(t: ir.Table, table: Table) -> pd.DataFrame:
         sums[f"usable__{c.name}"] = (records[RAW + c.name].notnull() & records[c.name].notnull()).sum()
         sums[f"standardised__{c.name}"] = records["std_" + c.name].sum()
     got = records.agg(**sums).to_pandas().iloc[0]
-    return pd.DataFrame([{"table": table.name, "column": c.name, "rows": int(got["rows"]), "filled": int(got[f"filled__{c.name}"]),
-                          "usable": int(got[f"usable__{c.name}"] or 0), "standardised": int(got[f"standardised__{c.name}"] or 0)} for c in table.columns])
+    return pd.DataFrame(
+        [
+            {
+                "table": table.name,
+                "column": c.name,
+                "rows": int(got["rows"]),
+                "filled": int(got[f"filled__{c.name}"]),
+                "usable": int(got[f"usable__{c.name}"] or 0),
+                "standardised": int(got[f"standardised__{c.name}"] or 0),
+            }
+            for c in table.columns
+        ]
+    )
 
 
 def _ledger(t: ir.Table, table: Table) -> pd.DataFrame:
     counted = t.group_by(source="_source", file="_file").agg(
-        raw=_.count(), clean=(_.fate == "clean").sum(), quarantined=(_.fate == "quarantined").sum(), merged=(_.fate == "merged").sum())
+        raw=_.count(),
+        clean=(_.fate == "clean").sum(),
+        quarantined=(_.fate == "quarantined").sum(),
+        merged=(_.fate == "merged").sum(),
+    )
     out = counted.order_by(["source", "file"]).to_pandas()
     out.insert(0, "table", table.name)
     return out.astype({"raw": int, "clean": int, "quarantined": int, "merged": int})
@@ -294,25 +368,37 @@ def _gate(audited: Audited, params: Params) -> None:
         rows = audited.ledger[audited.ledger["table"] == table.name][["raw", "clean", "quarantined"]].sum()
         share = rows["quarantined"] / rows["raw"] if rows["raw"] else 0
         if share > params.gate.max_quarantined_share:
-            problems.append(f"{table.name}: {rows['quarantined']} of {rows['raw']} rows ({share:.0%}) are in quarantine, "
-                            f"allowed: {params.gate.max_quarantined_share:.0%}")
+            problems.append(
+                f"{table.name}: {rows['quarantined']} of {rows['raw']} rows ({share:.0%}) are in quarantine, "
+                f"allowed: {params.gate.max_quarantined_share:.0%}"
+            )
         elif rows["clean"] < params.gate.min_rows:
             problems.append(f"{table.name}: {rows['clean']} usable rows, needed: {params.gate.min_rows}")
         if problems:
             problems += _worst(audited, table)
     if problems:
-        raise UserErrors("the data cannot carry a report", problems, "mend the export or its mapping in the params; `gate: off` reports all the same, with every gap stated")
+        raise UserErrors(
+            "the data cannot carry a report",
+            problems,
+            "mend the export or its mapping in the params; `gate: off` reports all the same, with every gap stated",
+        )
 
 
 def _worst(audited: Audited, table: Table) -> list[str]:
     """The rejecting checks that most rows fail, each with the place of its first row and the masked value."""
-    failing = audited.results.query("table == @table.name and severity == 'reject' and failed > 0").sort_values("failed", ascending=False).head(3)
+    failing = (
+        audited.results.query("table == @table.name and severity == 'reject' and failed > 0")
+        .sort_values("failed", ascending=False)
+        .head(3)
+    )
     lines = []
     for check in failing.itertuples():
         first = audited.faults.filter(_.check == check.check).order_by(["file", "row"]).limit(1).to_pandas().iloc[0]
         allowed = _allowed(table[check.columns.split(", ")[0]])
-        lines.append(f"{check.columns}: {check.failed} rows: {check.message}; first in {first['file']}, row {first['row']}: "
-                     f"{check.examples.split(' · ')[0]!r}{allowed}")
+        lines.append(
+            f"{check.columns}: {check.failed} rows: {check.message}; first in {first['file']}, row {first['row']}: "
+            f"{check.examples.split(' · ')[0]!r}{allowed}"
+        )
     return lines
 
 

@@ -267,9 +267,10 @@ def _with_customer_windows(base: ir.Table, staff: ir.Table | None, params: Check
     one = (base.x_rank == 1).cast("int32")
     base = base.mutate(x_phone_records=one.sum().over(group_by="phone"), x_id_records=one.sum().over(group_by="id_number"))
     few = (base.x_rank == 1) & base.phone.notnull() & base.name.notnull() & base.x_phone_records.between(2, params.max_customers_per_phone)
-    some = base.filter(few).select("customer_id", "phone", "name")
-    other = some.select(o_id=_.customer_id, o_phone=_.phone, o_name=_.name)
-    pairs = some.join(other, (some.phone == other.o_phone) & (some.customer_id != other.o_id)).filter(lambda t: jaro_winkler_similarity(t.name, t.o_name) >= 0.8)
+    # Records of different systems are meant to repeat; who is one person is for identity to say.
+    some = base.filter(few).select("customer_id", "phone", "name", "_source")
+    other = some.select(o_id=_.customer_id, o_phone=_.phone, o_name=_.name, o_source=_["_source"])
+    pairs = some.join(other, (some.phone == other.o_phone) & (some["_source"] == other.o_source) & (some.customer_id != other.o_id)).filter(lambda t: jaro_winkler_similarity(t.name, t.o_name) >= 0.8)
     similar = pairs.select(x_key=_.customer_id).distinct()
     base = base.left_join(similar, base.customer_id == similar.x_key).mutate(x_similar=_.x_key.notnull()).drop("x_key")
     if staff is not None:

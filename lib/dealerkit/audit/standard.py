@@ -13,7 +13,25 @@ from dealerkit import tables
 from dealerkit.tables import Column, Table
 
 #: Spellings of "nothing" found in exports.
-EMPTY = ("", "null", "none", "nan", "n/a", "na", "-", "--", "/", "\\", "无", "不详", "未知", "暂无", "空", "#n/a", "(null)")
+EMPTY = (
+    "",
+    "null",
+    "none",
+    "nan",
+    "n/a",
+    "na",
+    "-",
+    "--",
+    "/",
+    "\\",
+    "无",
+    "不详",
+    "未知",
+    "暂无",
+    "空",
+    "#n/a",
+    "(null)",
+)
 
 #: Prefix of the delivered text beside each standardised column.
 RAW = "raw_"
@@ -33,7 +51,12 @@ _MONEY = r"^(-?)(?:¥|cny|rmb)?(-?)(\d+(?:\.\d+)?|\.\d+)(万?)(?:元|yuan|圆|�
 
 def plain(text: ir.StringValue) -> ir.StringValue:
     """Half width, no blanks around or control characters, null when it says nothing."""
-    cleaned = text.translate(_FULL, _HALF).re_replace(r"[\x00-\x1f\x7f\x{200b}\x{feff}]+", " ").re_replace(r"\s+", " ").strip()
+    cleaned = (
+        text.translate(_FULL, _HALF)
+        .re_replace(r"[\x00-\x1f\x7f\x{200b}\x{feff}]+", " ")
+        .re_replace(r"\s+", " ")
+        .strip()
+    )
     # Nearly every value is plain already, and asking is ten times cheaper than cleaning.
     text = text.re_search(_PLAIN).ifelse(text, cleaned)
     return ((text.length() <= 6) & text.lower().isin(EMPTY)).ifelse(ibis.null("string"), text)
@@ -42,10 +65,18 @@ def plain(text: ir.StringValue) -> ir.StringValue:
 def date_and_time(text: ir.StringValue, order: ir.StringValue) -> ir.TimestampValue:
     """Timestamp of ISO, 2026/1/5, 20260105, 2026年1月5日, Excel serials, and 5/1/2026 by ``order``."""
     # A chain of replacements: each step names its input once, so the expression stays small.
-    iso = text.re_replace(_YMD, r"\1-\2-\3 \4").re_replace(_COMPACT_TIME, r"\1-\2-\3 \4:\5").re_replace(_COMPACT, r"\1-\2-\3 \4")
-    iso = order.cases(("dmy", iso.re_replace(_XY, r"\3-\2-\1 \4")), ("mdy", iso.re_replace(_XY, r"\3-\1-\2 \4")), else_=iso)
+    iso = (
+        text.re_replace(_YMD, r"\1-\2-\3 \4")
+        .re_replace(_COMPACT_TIME, r"\1-\2-\3 \4:\5")
+        .re_replace(_COMPACT, r"\1-\2-\3 \4")
+    )
+    iso = order.cases(
+        ("dmy", iso.re_replace(_XY, r"\3-\2-\1 \4")), ("mdy", iso.re_replace(_XY, r"\3-\1-\2 \4")), else_=iso
+    )
     iso = iso.re_replace(r"\s*[T ]\s*", " ").strip()
-    seconds = (text.re_search(_SERIAL).ifelse(text, ibis.null("string")).try_cast("float64") * 86_400).round().cast("int64")
+    seconds = (
+        (text.re_search(_SERIAL).ifelse(text, ibis.null("string")).try_cast("float64") * 86_400).round().cast("int64")
+    )
     serial = ibis.timestamp("1899-12-30 00:00:00") + seconds.as_interval("s")
     return iso.re_search(_ISO).ifelse(iso, ibis.null("string")).try_cast("timestamp").coalesce(serial)
 
@@ -130,8 +161,11 @@ def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]
     for column in table.columns:
         text = texts[RAW + column.name]
         value = standardised(column, text, _order(texts, column, date_orders))
-        out |= {column.name: value, RAW + column.name: text,
-                "std_" + column.name: value.notnull() & ~_already_standard(column, texts[column.name], value)}
+        out |= {
+            column.name: value,
+            RAW + column.name: text,
+            "std_" + column.name: value.notnull() & ~_already_standard(column, texts[column.name], value),
+        }
     return texts.select(**out, **{name: texts[name] for name in texts.columns if name.startswith("_")})
 
 

@@ -13,21 +13,43 @@ from dealerkit.messages import N_
 
 SEVERITIES = {"reject": N_("reject"), "warn": N_("warn"), "info": N_("info")}
 AS_OF_RULES = {
-    "asked": N_("the day asked for"), "delivered_on": N_("the day of the export by the params"),
+    "asked": N_("the day asked for"),
+    "delivered_on": N_("the day of the export by the params"),
     "found": N_("the last day whose 28 days before are filled with visits"),
 }
 #: What each table that may be missing would switch on.
 SWITCHES_ON = {
-    "customers": N_("names, age and sex, phones: who the persons are"), "vehicles": N_("model lines, ages of cars, warranty"),
-    "contacts": N_("drivers, payers and households"), "sales_orders": N_("purchases, trade-ins and the value of cars bought"),
-    "service_lines": N_("declined and left-over work"), "interactions": N_("complaints, surveys and calls"), "leads": N_("prospects and the lead funnel"),
-    "campaigns": N_("what campaigns brought"), "staff": N_("phones that belong to staff"),
+    "customers": N_("names, age and sex, phones: who the persons are"),
+    "vehicles": N_("model lines, ages of cars, warranty"),
+    "contacts": N_("drivers, payers and households"),
+    "sales_orders": N_("purchases, trade-ins and the value of cars bought"),
+    "service_lines": N_("declined and left-over work"),
+    "interactions": N_("complaints, surveys and calls"),
+    "leads": N_("prospects and the lead funnel"),
+    "campaigns": N_("what campaigns brought"),
+    "staff": N_("phones that belong to staff"),
 }
 TREATMENTS = (
-    (N_("Missing values"), N_("stay missing; nothing is filled in. Shares and means are taken over known values, and their number is shown.")),
-    (N_("Values that cannot be read or are out of range"), N_("become unknown in the clean table; the row stays; the delivered text is kept in the fault rows.")),
-    (N_("Rows without key or date, with a future date, or that never were records"), N_("go to quarantine with their reasons.")),
-    (N_("Repeated keys"), N_("the fullest row stays, the others are merged into it by name; a key used for something else goes to quarantine.")),
+    (
+        N_("Missing values"),
+        N_(
+            "stay missing; nothing is filled in. Shares and means are taken over known values, and their number is shown."
+        ),
+    ),
+    (
+        N_("Values that cannot be read or are out of range"),
+        N_("become unknown in the clean table; the row stays; the delivered text is kept in the fault rows."),
+    ),
+    (
+        N_("Rows without key or date, with a future date, or that never were records"),
+        N_("go to quarantine with their reasons."),
+    ),
+    (
+        N_("Repeated keys"),
+        N_(
+            "the fullest row stays, the others are merged into it by name; a key used for something else goes to quarantine."
+        ),
+    ),
     (N_("Extreme but possible values"), N_("are kept; charts cut their axes and say so.")),
 )
 
@@ -69,13 +91,25 @@ def facts(audited, ingested) -> dict[str, tuple]:
         "files_count": (len({f.file for f in ingested.files}), None, None),
         "tables_count": (len(audited.clean), None, None),
         "tables_known": (len(tables.TABLES), None, None),
-        "standardised_values": (int(audited.columns["standardised"].sum()), int(audited.columns["filled"].sum()), "columns"),
+        "standardised_values": (
+            int(audited.columns["standardised"].sum()),
+            int(audited.columns["filled"].sum()),
+            "columns",
+        ),
         "customer_records": (records, int(customers["rows"].sum()), "customers"),
         "unreachable_records": (records - reachable, records, "customers"),
         "unreachable_share": ((records - reachable) / records if records else None, records, "customers"),
-        "top_fault_check": (failing.sort_values(["failed", "check"], ascending=[False, True])["check"].iloc[0] if len(failing) else "", len(results), "results"),
+        "top_fault_check": (
+            failing.sort_values(["failed", "check"], ascending=[False, True])["check"].iloc[0] if len(failing) else "",
+            len(results),
+            "results",
+        ),
         "top_fault_rows": (int(failing["failed"].max()) if len(failing) else 0, len(results), "results"),
-        "weakest_score": (float(weakest["score"].iloc[0]) if len(weakest) else None, int(weakest["checked"].sum()), "scores"),
+        "weakest_score": (
+            float(weakest["score"].iloc[0]) if len(weakest) else None,
+            int(weakest["checked"].sum()),
+            "scores",
+        ),
         "weakest_table": (weakest["table"].iloc[0] if len(weakest) else "", None, "scores"),
         "weakest_dimension": (weakest["dimension"].iloc[0] if len(weakest) else "", None, "scores"),
         "first_visit": (visits.opened_at.min().to_pandas().date() if records else None, None, "service_orders"),
@@ -86,7 +120,9 @@ def facts(audited, ingested) -> dict[str, tuple]:
 def score_matrix(audited, t) -> pd.DataFrame:
     """Scores, tables down and dimensions across, in the words of the translator ``t``."""
     wide = audited.scores.pivot(index="table", columns="dimension", values="score")
-    wide = wide.reindex(index=[n for n in tables.TABLES if n in wide.index], columns=[d for d in DIMENSIONS if d in wide.columns])
+    wide = wide.reindex(
+        index=[n for n in tables.TABLES if n in wide.index], columns=[d for d in DIMENSIONS if d in wide.columns]
+    )
     return wide.rename(index=t.labels, columns=lambda d: t.text(DIMENSION_LABELS[d]))
 
 
@@ -124,7 +160,9 @@ def quarantine_reasons(audited, t) -> pd.DataFrame:
     messages = dict(zip(audited.results["check"], audited.results["message"], strict=True))
     counted["reason"] = [t.text(messages.get(r) or NOT_RECORDS[r.rsplit(".", 1)[-1]]) for r in counted["reasons"]]
     counted["table"] = [t.labels(name) for name in counted["table"]]
-    return counted.sort_values(["rows", "table", "reasons"], ascending=[False, True, True], ignore_index=True)[["table", "reason", "rows"]]
+    return counted.sort_values(["rows", "table", "reasons"], ascending=[False, True, True], ignore_index=True)[
+        ["table", "reason", "rows"]
+    ]
 
 
 def standardised_columns(audited, t, most: int = 12) -> pd.DataFrame:
@@ -139,8 +177,17 @@ def standardised_columns(audited, t, most: int = 12) -> pd.DataFrame:
 
 def files_read(ingested, t) -> pd.DataFrame:
     """Files and sheets with how they were read: file, tables, encoding, header line, rows, headers not used."""
-    rows = [{"file": f.file + (f" · {f.sheet}" if f.sheet else ""), "tables": ", ".join(t.labels(n) for n in f.tables), "encoding": f.encoding,
-             "header_row": f.header_row, "rows": f.rows, "unused": ", ".join(f.unused)} for f in ingested.files]
+    rows = [
+        {
+            "file": f.file + (f" · {f.sheet}" if f.sheet else ""),
+            "tables": ", ".join(t.labels(n) for n in f.tables),
+            "encoding": f.encoding,
+            "header_row": f.header_row,
+            "rows": f.rows,
+            "unused": ", ".join(f.unused),
+        }
+        for f in ingested.files
+    ]
     return pd.DataFrame(rows, columns=["file", "tables", "encoding", "header_row", "rows", "unused"])
 
 
@@ -151,15 +198,38 @@ def gaps(audited, ingested, t) -> list[tuple[str, str, str]]:
         if name in audited.clean and name not in ingested.derived:
             continue
         derived = name in audited.clean
-        found.append((
-            t.text(SWITCHES_ON[name]),
-            t.say("The table {table:text} was derived from the workshop visits." if derived else "The table {table:text} was not delivered.", table=t.labels(name)),
-            t.say("Put a file with it into the raw folder, or name it under files: in the params (table {name:text}).", name=name)))
+        found.append(
+            (
+                t.text(SWITCHES_ON[name]),
+                t.say(
+                    "The table {table:text} was derived from the workshop visits."
+                    if derived
+                    else "The table {table:text} was not delivered.",
+                    table=t.labels(name),
+                ),
+                t.say(
+                    "Put a file with it into the raw folder, or name it under files: in the params (table {name:text}).",
+                    name=name,
+                ),
+            )
+        )
     if not audited.clean["service_orders"].total_yuan.notnull().any().to_pandas():
-        found.append((t.text("everything in yuan"), t.text("No workshop visit has an amount."), t.text("Deliver the settled total with the visits (column total_yuan).")))
+        found.append(
+            (
+                t.text("everything in yuan"),
+                t.text("No workshop visit has an amount."),
+                t.text("Deliver the settled total with the visits (column total_yuan)."),
+            )
+        )
     for part in ingested.unread:
         if not part.file.lower().endswith((".svg", ".png")):
-            found.append((t.text("a file that was not read"), f"{part.file} {part.sheet}: {part.why}", t.text("Name it under files: in the params, or take it out of the raw folder.")))
+            found.append(
+                (
+                    t.text("a file that was not read"),
+                    f"{part.file} {part.sheet}: {part.why}",
+                    t.text("Name it under files: in the params, or take it out of the raw folder."),
+                )
+            )
     return found
 
 
@@ -175,5 +245,11 @@ def first_steps(facts: dict[str, dict], results: pd.DataFrame, t) -> list[tuple[
         return []
     row = results.set_index("check").loc[check]
     column = t.labels(row["table"], row["columns"].split(", ")[0])
-    return [(N_("Mend the most frequent fault in the data: {table:text}, {column:text}"), "",
-             N_("{top_fault_rows:count|row|rows}: {message:label}; the page on data quality lists all"), {"table": t.labels(row["table"]), "column": column, "message": row["message"]})]
+    return [
+        (
+            N_("Mend the most frequent fault in the data: {table:text}, {column:text}"),
+            "",
+            N_("{top_fault_rows:count|row|rows}: {message:label}; the page on data quality lists all"),
+            {"table": t.labels(row["table"]), "column": column, "message": row["message"]},
+        )
+    ]

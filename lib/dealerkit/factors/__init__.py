@@ -25,8 +25,13 @@ DAYS_12M, DAYS_24M = 365, 730
 DAYS_PER_MONTH = 30.4375
 
 CLASSES = {
-    "basic": N_("Basic"), "attributes": N_("Customer attributes"), "consumption": N_("Consumption"), "work": N_("Work"),
-    "vehicle": N_("Vehicle and repair"), "contacts": N_("Service contacts"), "life_cycle": N_("Life cycle"),
+    "basic": N_("Basic"),
+    "attributes": N_("Customer attributes"),
+    "consumption": N_("Consumption"),
+    "work": N_("Work"),
+    "vehicle": N_("Vehicle and repair"),
+    "contacts": N_("Service contacts"),
+    "life_cycle": N_("Life cycle"),
 }
 
 
@@ -48,11 +53,29 @@ PERSON_FACTORS: tuple[Factor, ...] = (
     F("is_female", "basic", N_("Female"), N_("1 if female, 0 if male")),
     F("is_company", "basic", N_("Company"), N_("1 for a company")),
     F("tenure_days", "basic", N_("Days since first seen"), N_("origin − first record, purchase or visit")),
-    F("records_count", "basic", N_("Records in the sources"), N_("customer records joined into the person"), at_delivery_only=True),
+    F(
+        "records_count",
+        "basic",
+        N_("Records in the sources"),
+        N_("customer records joined into the person"),
+        at_delivery_only=True,
+    ),
     F("member_level", "attributes", N_("Member level"), N_("as delivered"), at_delivery_only=True),
     F("points_count", "attributes", N_("Points"), N_("as delivered"), at_delivery_only=True),
-    F("consents_to_marketing", "attributes", N_("Consents to marketing"), N_("as delivered; empty: not asked"), at_delivery_only=True),
-    F("is_reachable", "attributes", N_("Has a usable phone"), N_("1 if a legal mobile number is known"), at_delivery_only=True),
+    F(
+        "consents_to_marketing",
+        "attributes",
+        N_("Consents to marketing"),
+        N_("as delivered; empty: not asked"),
+        at_delivery_only=True,
+    ),
+    F(
+        "is_reachable",
+        "attributes",
+        N_("Has a usable phone"),
+        N_("1 if a legal mobile number is known"),
+        at_delivery_only=True,
+    ),
     F("occupation", "work", N_("Occupation"), N_("as delivered"), at_delivery_only=True),
     F("income_band", "work", N_("Income band"), N_("as delivered"), at_delivery_only=True),
     F("visits_count_12m", "consumption", N_("Visits in 12 months"), N_("settled orders opened within 365 days")),
@@ -62,15 +85,41 @@ PERSON_FACTORS: tuple[Factor, ...] = (
     F("spend_yuan_24m", "consumption", N_("Spending in 24 months"), N_("sum of total within 730 days")),
     F("spend_yuan_all", "consumption", N_("Spending ever"), N_("sum of total")),
     F("yuan_per_visit_24m", "consumption", N_("Spending per visit"), N_("spending ÷ visits, 24 months")),
-    F("customer_paid_share_24m", "consumption", N_("Share paid by the customer"), N_("customer-paid total ÷ total, 24 months")),
+    F(
+        "customer_paid_share_24m",
+        "consumption",
+        N_("Share paid by the customer"),
+        N_("customer-paid total ÷ total, 24 months"),
+    ),
     F("discount_share_24m", "consumption", N_("Discount share"), N_("discounts ÷ (total + discounts), 24 months")),
     F("parts_share_24m", "consumption", N_("Parts share"), N_("parts ÷ (parts + labour), 24 months")),
-    F("visits_trend_ratio", "consumption", N_("Visits against the year before"), N_("visits of 12 months ÷ visits of the 12 before"), readable=False),
+    F(
+        "visits_trend_ratio",
+        "consumption",
+        N_("Visits against the year before"),
+        N_("visits of 12 months ÷ visits of the 12 before"),
+        readable=False,
+    ),
     F("recency_days", "life_cycle", N_("Days since the last visit"), N_("origin − last visit")),
-    F("interval_days_median", "life_cycle", N_("Usual days between visits"), N_("median gap between visits, 3 visits or more")),
-    F("own_rhythm_ratio", "life_cycle", N_("Absence against own rhythm"), N_("days since the last visit ÷ usual days between visits")),
+    F(
+        "interval_days_median",
+        "life_cycle",
+        N_("Usual days between visits"),
+        N_("median gap between visits, 3 visits or more"),
+    ),
+    F(
+        "own_rhythm_ratio",
+        "life_cycle",
+        N_("Absence against own rhythm"),
+        N_("days since the last visit ÷ usual days between visits"),
+    ),
     F("first_visit_days_ago", "life_cycle", N_("Days since the first visit"), N_("origin − first visit")),
-    F("days_to_first_visit", "life_cycle", N_("Days from purchase to first visit"), N_("first visit − first purchase, if after it")),
+    F(
+        "days_to_first_visit",
+        "life_cycle",
+        N_("Days from purchase to first visit"),
+        N_("first visit − first purchase, if after it"),
+    ),
     F("purchases_count_all", "life_cycle", N_("Cars bought here"), N_("car sales to the person")),
     F("purchase_yuan_all", "life_cycle", N_("Yuan of cars bought here"), N_("sum of car prices")),
     F("trade_ins_count_all", "life_cycle", N_("Trade-ins"), N_("car sales with a trade-in")),
@@ -81,9 +130,20 @@ PERSON_FACTORS: tuple[Factor, ...] = (
     F("list_price_yuan_max", "vehicle", N_("List price of the dearest car"), N_("largest list price")),
     F("sold_here_share", "vehicle", N_("Share of cars bought here"), N_("sold here ÷ cars")),
     F("warranty_days_left_max", "vehicle", N_("Warranty days left"), N_("latest warranty end − origin")),
-    F("insurance_days_left_min", "vehicle", N_("Insurance days left"), N_("earliest insurance end − origin"), at_delivery_only=True),
+    F(
+        "insurance_days_left_min",
+        "vehicle",
+        N_("Insurance days left"),
+        N_("earliest insurance end − origin"),
+        at_delivery_only=True,
+    ),
     F("odometer_km_last", "vehicle", N_("Last odometer"), N_("largest odometer at a visit")),
-    F("odometer_km_per_year", "vehicle", N_("Kilometres a year"), N_("largest odometer ÷ years since that car's purchase")),
+    F(
+        "odometer_km_per_year",
+        "vehicle",
+        N_("Kilometres a year"),
+        N_("largest odometer ÷ years since that car's purchase"),
+    ),
     F("maintenance_share_24m", "vehicle", N_("Share of maintenance"), N_("maintenance orders ÷ visits, 24 months")),
     F("repair_share_24m", "vehicle", N_("Share of repairs"), N_("repair orders ÷ visits, 24 months")),
     F("accident_count_24m", "vehicle", N_("Accident orders"), N_("accident orders, 24 months")),
@@ -100,11 +160,28 @@ PERSON_FACTORS: tuple[Factor, ...] = (
     F("survey_score_mean_24m", "contacts", N_("Mean survey score"), N_("mean survey score, 24 months")),
     F("contact_days_ago", "contacts", N_("Days since the last contact"), N_("origin − last interaction")),
     F("campaigns_count_12m", "contacts", N_("Campaigns"), N_("campaigns the person was treated in, 12 months")),
-    F("campaign_response_share_24m", "contacts", N_("Campaign responses"), N_("responses by the origin ÷ campaigns, 24 months")),
-    F("expected_visits_count", "consumption", N_("Expected visits"), N_("BG/NBD over the value horizon"), readable=False),
+    F(
+        "campaign_response_share_24m",
+        "contacts",
+        N_("Campaign responses"),
+        N_("responses by the origin ÷ campaigns, 24 months"),
+    ),
+    F(
+        "expected_visits_count",
+        "consumption",
+        N_("Expected visits"),
+        N_("BG/NBD over the value horizon"),
+        readable=False,
+    ),
     F("alive_probability", "life_cycle", N_("Probability of still coming"), N_("BG/NBD"), readable=False),
     F("expected_yuan_per_visit", "consumption", N_("Expected yuan per visit"), N_("Gamma–Gamma"), readable=False),
-    F("clv_yuan", "consumption", N_("Expected value"), N_("expected visits × expected yuan, discounted, over the value horizon"), readable=False),
+    F(
+        "clv_yuan",
+        "consumption",
+        N_("Expected value"),
+        N_("expected visits × expected yuan, discounted, over the value horizon"),
+        readable=False,
+    ),
 )
 
 CAR_FACTORS: tuple[Factor, ...] = (
@@ -155,8 +232,16 @@ def _visits(clean: dict[str, ir.Table], who: ir.Table, cars: ir.Table) -> ir.Tab
     return found.mutate(gap_days=_days(found.day, found.day.lag().over(order)))
 
 
-def person_factors(connection, clean: dict[str, ir.Table], persons: pd.DataFrame, records: pd.DataFrame, cars: ir.Table,
-                   origins: list[date], as_of: date, params: Params) -> pd.DataFrame:
+def person_factors(
+    connection,
+    clean: dict[str, ir.Table],
+    persons: pd.DataFrame,
+    records: pd.DataFrame,
+    cars: ir.Table,
+    origins: list[date],
+    as_of: date,
+    params: Params,
+) -> pd.DataFrame:
     """One row per person and origin with the columns of `PERSON_FACTORS`.
 
     Args:
@@ -179,7 +264,9 @@ def person_factors(connection, clean: dict[str, ir.Table], persons: pd.DataFrame
     frame = base.to_pandas()
     for part in parts:
         frame = frame.merge(part.to_pandas(), on=["person_id", "origin"], how="left", validate="one_to_one")
-    counts = [c for c in frame if "_count_" in c or c == "cars_count" or (c.startswith("spend_yuan") and _has_amounts(clean))]
+    counts = [
+        c for c in frame if "_count_" in c or c == "cars_count" or (c.startswith("spend_yuan") and _has_amounts(clean))
+    ]
     frame[counts] = frame[counts].fillna(0)
     yuan = [c for c in frame if "yuan" in c]
     frame[yuan] = frame[yuan].astype(float)
@@ -200,14 +287,40 @@ def _has_amounts(clean: dict[str, ir.Table]) -> bool:
 
 def _base(persons: pd.DataFrame, visits: ir.Table, cars: ir.Table, when: ir.Table, as_of: date) -> ir.Table:
     """Persons seen by each origin, with what they are; the first sight is the earliest record, purchase or visit."""
-    kept = ["person_id", "gender", "birth_date", "is_company", "created_on", "records_count", "member_level", "points",
-            "marketing_consent", "phone", "occupation", "income_band"]
-    types = {"person_id": "string", "gender": "string", "birth_date": "date", "is_company": "boolean", "created_on": "date", "records_count": "int64",
-             "member_level": "string", "points": "float64", "marketing_consent": "boolean", "phone": "string", "occupation": "string", "income_band": "string"}
+    kept = [
+        "person_id",
+        "gender",
+        "birth_date",
+        "is_company",
+        "created_on",
+        "records_count",
+        "member_level",
+        "points",
+        "marketing_consent",
+        "phone",
+        "occupation",
+        "income_band",
+    ]
+    types = {
+        "person_id": "string",
+        "gender": "string",
+        "birth_date": "date",
+        "is_company": "boolean",
+        "created_on": "date",
+        "records_count": "int64",
+        "member_level": "string",
+        "points": "float64",
+        "marketing_consent": "boolean",
+        "phone": "string",
+        "occupation": "string",
+        "income_band": "string",
+    }
     people = ibis.memtable(persons[kept].assign(points=persons["points"].astype(float)), schema=types)
     first_visit = visits.group_by(v_person=_.person_id).agg(first_visit=_.day.min())
     first_car = cars.group_by(c_person=_.person_id).agg(first_car=_.purchased_on.min())
-    seen = people.left_join(first_visit, people.person_id == first_visit.v_person).left_join(first_car, people.person_id == first_car.c_person)
+    seen = people.left_join(first_visit, people.person_id == first_visit.v_person).left_join(
+        first_car, people.person_id == first_car.c_person
+    )
     seen = seen.mutate(first_seen=ibis.least(seen.created_on, seen.first_visit, seen.first_car))
     at = seen.cross_join(when)
     at = at.filter((at.first_seen <= at.origin) | (at.first_seen.isnull() & (at.origin == ibis.literal(as_of))))
@@ -218,12 +331,20 @@ def _base(persons: pd.DataFrame, visits: ir.Table, cars: ir.Table, when: ir.Tabl
 
     birthday_passed = at.birth_date.strftime("%m%d") <= at.origin.strftime("%m%d")
     return at.select(
-        "person_id", "origin",
+        "person_id",
+        "origin",
         age_years=at.origin.year() - at.birth_date.year() - birthday_passed.ifelse(0, 1),
-        is_female=ibis.cases((at.gender == "f", 1), (at.gender == "m", 0)), is_company=at.is_company.cast("int64"),
-        tenure_days=_days(at.origin, at.first_seen), records_count=delivered(at.records_count), member_level=delivered(at.member_level),
-        points_count=delivered(at.points), consents_to_marketing=delivered(at.marketing_consent.cast("int64")),
-        is_reachable=delivered(at.phone.notnull().cast("int64")), occupation=delivered(at.occupation), income_band=delivered(at.income_band))
+        is_female=ibis.cases((at.gender == "f", 1), (at.gender == "m", 0)),
+        is_company=at.is_company.cast("int64"),
+        tenure_days=_days(at.origin, at.first_seen),
+        records_count=delivered(at.records_count),
+        member_level=delivered(at.member_level),
+        points_count=delivered(at.points),
+        consents_to_marketing=delivered(at.marketing_consent.cast("int64")),
+        is_reachable=delivered(at.phone.notnull().cast("int64")),
+        occupation=delivered(at.occupation),
+        income_band=delivered(at.income_band),
+    )
 
 
 def _up_to(events: ir.Table, when: ir.Table, day: str = "day") -> ir.Table:
@@ -238,30 +359,62 @@ def _visit_factors(visits: ir.Table, when: ir.Table) -> ir.Table:
     y1, y2 = v.ago < DAYS_12M, v.ago < DAYS_24M
     settled = v.settled_at.isnull() | (v.settled_at.date() <= v.origin)
     made = v.group_by(["person_id", "origin"]).agg(
-        visits_count_12m=_count_if(y1), visits_count_24m=_count_if(y2), visits_count_all=v.count(),
-        spend_yuan_12m=_sum_if(y1, v.total_yuan), spend_yuan_24m=_sum_if(y2, v.total_yuan), spend_yuan_all=v.total_yuan.sum(),
-        paid_24m=_sum_if(y2 & (v.payer_kind == "customer"), v.total_yuan), payer_known=_count_if(y2 & v.payer_kind.notnull()),
-        discount_24m=_sum_if(y2, v.discount_yuan), parts_24m=_sum_if(y2, v.parts_yuan), labour_24m=_sum_if(y2, v.labour_yuan),
-        recency_days=v.ago.min(), first_visit_days_ago=v.ago.max(), gap=v.gap_days.median(), gaps=v.gap_days.count(),
-        maintenance=_count_if(y2 & (v.order_type == "maintenance")), repair=_count_if(y2 & (v.order_type == "repair")),
-        accident_count_24m=_count_if(y2 & (v.order_type == "accident")), warranty_count_24m=_count_if(y2 & v.order_type.isin(["warranty", "recall"])),
-        comebacks=_count_if(y2 & v.is_comeback), comeback_known=_count_if(y2 & v.is_comeback.notnull()),
-        booked=_count_if(y2 & v.booked), booked_known=_count_if(y2 & v.booked.notnull()),
-        wait_sum=_sum_if(y1 & settled, v.wait_minutes), wait_n=_count_if(y1 & settled & v.wait_minutes.notnull()), odometer_km_last=v.odometer_km.max())
+        visits_count_12m=_count_if(y1),
+        visits_count_24m=_count_if(y2),
+        visits_count_all=v.count(),
+        spend_yuan_12m=_sum_if(y1, v.total_yuan),
+        spend_yuan_24m=_sum_if(y2, v.total_yuan),
+        spend_yuan_all=v.total_yuan.sum(),
+        paid_24m=_sum_if(y2 & (v.payer_kind == "customer"), v.total_yuan),
+        payer_known=_count_if(y2 & v.payer_kind.notnull()),
+        discount_24m=_sum_if(y2, v.discount_yuan),
+        parts_24m=_sum_if(y2, v.parts_yuan),
+        labour_24m=_sum_if(y2, v.labour_yuan),
+        recency_days=v.ago.min(),
+        first_visit_days_ago=v.ago.max(),
+        gap=v.gap_days.median(),
+        gaps=v.gap_days.count(),
+        maintenance=_count_if(y2 & (v.order_type == "maintenance")),
+        repair=_count_if(y2 & (v.order_type == "repair")),
+        accident_count_24m=_count_if(y2 & (v.order_type == "accident")),
+        warranty_count_24m=_count_if(y2 & v.order_type.isin(["warranty", "recall"])),
+        comebacks=_count_if(y2 & v.is_comeback),
+        comeback_known=_count_if(y2 & v.is_comeback.notnull()),
+        booked=_count_if(y2 & v.booked),
+        booked_known=_count_if(y2 & v.booked.notnull()),
+        wait_sum=_sum_if(y1 & settled, v.wait_minutes),
+        wait_n=_count_if(y1 & settled & v.wait_minutes.notnull()),
+        odometer_km_last=v.odometer_km.max(),
+    )
     gap = (made.gaps >= 2).ifelse(made.gap, ibis.null("float64"))
     paid = made.paid_24m.coalesce(0)
     return made.select(
-        "person_id", "origin", "visits_count_12m", "visits_count_24m", "visits_count_all", "spend_yuan_12m", "spend_yuan_24m", "spend_yuan_all",
-        "recency_days", "first_visit_days_ago", "accident_count_24m", "warranty_count_24m", "odometer_km_last",
+        "person_id",
+        "origin",
+        "visits_count_12m",
+        "visits_count_24m",
+        "visits_count_all",
+        "spend_yuan_12m",
+        "spend_yuan_24m",
+        "spend_yuan_all",
+        "recency_days",
+        "first_visit_days_ago",
+        "accident_count_24m",
+        "warranty_count_24m",
+        "odometer_km_last",
         yuan_per_visit_24m=_ratio(made.spend_yuan_24m, made.visits_count_24m),
         customer_paid_share_24m=(made.payer_known > 0).ifelse(_ratio(paid, made.spend_yuan_24m), ibis.null("float64")),
         discount_share_24m=_ratio(made.discount_24m, made.spend_yuan_24m + made.discount_24m),
         parts_share_24m=_ratio(made.parts_24m, made.parts_24m + made.labour_24m),
         visits_trend_ratio=_ratio(made.visits_count_12m, made.visits_count_24m - made.visits_count_12m),
-        interval_days_median=gap, own_rhythm_ratio=_ratio(made.recency_days, gap),
-        maintenance_share_24m=_ratio(made.maintenance, made.visits_count_24m), repair_share_24m=_ratio(made.repair, made.visits_count_24m),
-        comeback_share_24m=_ratio(made.comebacks, made.comeback_known), booked_share_24m=_ratio(made.booked, made.booked_known),
-        wait_minutes_mean_12m=_ratio(made.wait_sum, made.wait_n))
+        interval_days_median=gap,
+        own_rhythm_ratio=_ratio(made.recency_days, gap),
+        maintenance_share_24m=_ratio(made.maintenance, made.visits_count_24m),
+        repair_share_24m=_ratio(made.repair, made.visits_count_24m),
+        comeback_share_24m=_ratio(made.comebacks, made.comeback_known),
+        booked_share_24m=_ratio(made.booked, made.booked_known),
+        wait_minutes_mean_12m=_ratio(made.wait_sum, made.wait_n),
+    )
 
 
 def _car_counts(visits: ir.Table, cars: ir.Table, when: ir.Table, as_of: date) -> ir.Table:
@@ -275,15 +428,26 @@ def _car_counts(visits: ir.Table, cars: ir.Table, when: ir.Table, as_of: date) -
     months = (_days(c.origin, c.purchased_on) / DAYS_PER_MONTH).floor()
     now = c.origin == ibis.literal(as_of)
     made = c.group_by(["person_id", "origin"]).agg(
-        cars_count=c.count(), vehicle_age_months_min=months.min(), vehicle_age_months_max=months.max(),
-        new_energy=_count_if(c.energy_type.isin(["phev", "bev"])), energy_known=_count_if(c.energy_type.notnull()),
-        list_price_yuan_max=c.list_price_yuan.max(), sold_here=_count_if(c.sold_here), sold_known=_count_if(c.sold_here.notnull()),
+        cars_count=c.count(),
+        vehicle_age_months_min=months.min(),
+        vehicle_age_months_max=months.max(),
+        new_energy=_count_if(c.energy_type.isin(["phev", "bev"])),
+        energy_known=_count_if(c.energy_type.notnull()),
+        list_price_yuan_max=c.list_price_yuan.max(),
+        sold_here=_count_if(c.sold_here),
+        sold_known=_count_if(c.sold_here.notnull()),
         warranty_days_left_max=_days(c.warranty_ends_on, c.origin).max(),
-        insurance_days_left_min=now.ifelse(_days(c.insurance_ends_on, c.origin), ibis.null("int64")).min())
-    made = made.mutate(new_energy_share=_ratio(made.new_energy, made.energy_known), sold_here_share=_ratio(made.sold_here, made.sold_known))
+        insurance_days_left_min=now.ifelse(_days(c.insurance_ends_on, c.origin), ibis.null("int64")).min(),
+    )
+    made = made.mutate(
+        new_energy_share=_ratio(made.new_energy, made.energy_known),
+        sold_here_share=_ratio(made.sold_here, made.sold_known),
+    )
     per_year = _km_per_year(visits, cars, when)
     joined = made.left_join(per_year, ["person_id", "origin"])
-    return joined.drop("new_energy", "energy_known", "sold_here", "sold_known", *[c for c in joined.columns if c.endswith("_right")])
+    return joined.drop(
+        "new_energy", "energy_known", "sold_here", "sold_known", *[c for c in joined.columns if c.endswith("_right")]
+    )
 
 
 def _km_per_year(visits: ir.Table, cars: ir.Table, when: ir.Table) -> ir.Table:
@@ -291,7 +455,9 @@ def _km_per_year(visits: ir.Table, cars: ir.Table, when: ir.Table) -> ir.Table:
     bought = cars.filter(_.purchased_on.notnull()).select(b_vin=_.vin, bought_on=_.purchased_on).distinct()
     read = visits.filter(_.odometer_km.notnull()).inner_join(bought, visits.vin == bought.b_vin)
     v = _up_to(read.select("person_id", "vin", "day", "odometer_km", "bought_on"), when)
-    last = v.group_by(["person_id", "vin", "origin"]).agg(km=v.odometer_km.max(), days=_days(v.day.max(), v.bought_on.min()))
+    last = v.group_by(["person_id", "vin", "origin"]).agg(
+        km=v.odometer_km.max(), days=_days(v.day.max(), v.bought_on.min())
+    )
     last = last.filter(last.days >= 90)
     last = last.mutate(per_year=(last.km * 365.25 / last.days).round(0).cast("int64"))
     made = last.group_by(["person_id", "origin"]).agg(total=last.per_year.sum(), cars=last.count())
@@ -299,23 +465,37 @@ def _km_per_year(visits: ir.Table, cars: ir.Table, when: ir.Table) -> ir.Table:
 
 
 def _line_factors(clean: dict[str, ir.Table], visits: ir.Table, when: ir.Table) -> ir.Table:
-    left = clean["service_lines"].filter(_.status.isin(["declined", "postponed"])).select(l_order=_.order_id, amount_yuan=_.amount_yuan)
-    lines = _up_to(visits.select("person_id", "order_id", "day").inner_join(left, visits.order_id == left.l_order), when)
+    left = (
+        clean["service_lines"]
+        .filter(_.status.isin(["declined", "postponed"]))
+        .select(l_order=_.order_id, amount_yuan=_.amount_yuan)
+    )
+    lines = _up_to(
+        visits.select("person_id", "order_id", "day").inner_join(left, visits.order_id == left.l_order), when
+    )
     lines = lines.filter(lines.ago < DAYS_12M)
-    return lines.group_by(["person_id", "origin"]).agg(declined_count_12m=lines.count(), declined_yuan_12m=lines.amount_yuan.sum())
+    return lines.group_by(["person_id", "origin"]).agg(
+        declined_count_12m=lines.count(), declined_yuan_12m=lines.amount_yuan.sum()
+    )
 
 
 def _sales_factors(clean: dict[str, ir.Table], who: ir.Table, visits: ir.Table, when: ir.Table) -> ir.Table:
     sales = clean["sales_orders"].inner_join(who, "customer_id")
     s = _up_to(sales.select("person_id", "price_yuan", "trade_in_vin", day=sales.delivered_on), when)
-    made = s.group_by(["person_id", "origin"]).agg(purchases_count_all=s.count(), purchase_yuan_all=s.price_yuan.sum(),
-                                                   trade_ins_count_all=_count_if(s.trade_in_vin.notnull()), bought=s.day.min())
+    made = s.group_by(["person_id", "origin"]).agg(
+        purchases_count_all=s.count(),
+        purchase_yuan_all=s.price_yuan.sum(),
+        trade_ins_count_all=_count_if(s.trade_in_vin.notnull()),
+        bought=s.day.min(),
+    )
     v = _up_to(visits.select("person_id", "day"), when)
     firsts = v.group_by(["person_id", "origin"]).agg(came=v.day.min())
     joined = made.left_join(firsts, ["person_id", "origin"])
     wait = _days(joined.came, joined.bought)
     out = joined.mutate(days_to_first_visit=(wait >= 0).ifelse(wait, ibis.null("int64")))
-    return out.select("person_id", "origin", "purchases_count_all", "purchase_yuan_all", "trade_ins_count_all", "days_to_first_visit")
+    return out.select(
+        "person_id", "origin", "purchases_count_all", "purchase_yuan_all", "trade_ins_count_all", "days_to_first_visit"
+    )
 
 
 def _contact_factors(clean: dict[str, ir.Table], who: ir.Table, when: ir.Table) -> ir.Table:
@@ -324,8 +504,14 @@ def _contact_factors(clean: dict[str, ir.Table], who: ir.Table, when: ir.Table) 
     y1, y2, survey = i.ago < DAYS_12M, i.ago < DAYS_24M, (i.kind == "survey") & i.score.notnull()
     latest = i.score.argmax(survey.ifelse(i["at"], ibis.null("timestamp")))
     made = i.group_by(["person_id", "origin"]).agg(
-        contacts_count_12m=_count_if(y1), complaints_count_12m=_count_if(y1 & (i.kind == "complaint")), care_calls_count_12m=_count_if(y1 & (i.kind == "care_call")),
-        survey_score_last=latest, scores=_sum_if(survey & y2, i.score.cast("decimal(18,4)")), surveys=_count_if(survey & y2), contact_days_ago=i.ago.min())
+        contacts_count_12m=_count_if(y1),
+        complaints_count_12m=_count_if(y1 & (i.kind == "complaint")),
+        care_calls_count_12m=_count_if(y1 & (i.kind == "care_call")),
+        survey_score_last=latest,
+        scores=_sum_if(survey & y2, i.score.cast("decimal(18,4)")),
+        surveys=_count_if(survey & y2),
+        contact_days_ago=i.ago.min(),
+    )
     return made.mutate(survey_score_mean_24m=_ratio(made.scores, made.surveys)).drop("scores", "surveys")
 
 
@@ -333,7 +519,11 @@ def _campaign_factors(clean: dict[str, ir.Table], who: ir.Table, when: ir.Table)
     sent = clean["campaigns"].inner_join(who, "customer_id")
     c = _up_to(sent.mutate(day=sent.assigned_on).filter(_.arm != "control"), when)
     answered = c.responded_on.notnull() & (c.responded_on <= c.origin)
-    made = c.group_by(["person_id", "origin"]).agg(campaigns_count_12m=_count_if(c.ago < DAYS_12M), answers=_count_if((c.ago < DAYS_24M) & answered), sent=_count_if(c.ago < DAYS_24M))
+    made = c.group_by(["person_id", "origin"]).agg(
+        campaigns_count_12m=_count_if(c.ago < DAYS_12M),
+        answers=_count_if((c.ago < DAYS_24M) & answered),
+        sent=_count_if(c.ago < DAYS_24M),
+    )
     return made.mutate(campaign_response_share_24m=_ratio(made.answers, made.sent)).drop("answers", "sent")
 
 
@@ -345,7 +535,14 @@ def _with_value(frame: pd.DataFrame, visits: ir.Table, origins: list[date], para
     done = []
     for origin in origins:
         part = at(frame, origin)
-        done.append(part.merge(_value_at(days[days["day"] <= pd.Timestamp(origin)], origin, params), on="person_id", how="left", validate="one_to_one"))
+        done.append(
+            part.merge(
+                _value_at(days[days["day"] <= pd.Timestamp(origin)], origin, params),
+                on="person_id",
+                how="left",
+                validate="one_to_one",
+            )
+        )
     return pd.concat(done, ignore_index=True)
 
 
@@ -366,8 +563,16 @@ def _value_at(days: pd.DataFrame, origin: date, params: Params) -> pd.DataFrame:
     out["expected_visits_count"] = value.expected_visits(visits, horizon * DAYS_PER_MONTH / 7, x, t_x, age)
     out["alive_probability"] = value.p_alive(visits, x, t_x, age)
     out["expected_yuan_per_visit"] = value.expected_amount(amounts, x, mean)
-    out["clv_yuan"] = value.clv(visits, amounts, x, t_x, age, mean, horizon_months=horizon,
-                                annual_discount_rate=params.value.annual_discount_rate)
+    out["clv_yuan"] = value.clv(
+        visits,
+        amounts,
+        x,
+        t_x,
+        age,
+        mean,
+        horizon_months=horizon,
+        annual_discount_rate=params.value.annual_discount_rate,
+    )
     # Rounded to what the fit can carry, so that the last bits of an optimiser never show.
     return out.round({"expected_visits_count": 4, "alive_probability": 4, "expected_yuan_per_visit": 1, "clv_yuan": 0})
 
@@ -379,22 +584,48 @@ def car_factors(clean: dict[str, ir.Table], cars: ir.Table, as_of: date) -> ir.T
     v = visits.filter(visits.day <= day)
     ago = _days(day, v.day)
     made = v.group_by(v_vin=v.vin).agg(
-        visits_count_12m=_count_if(ago < DAYS_12M), visits_count_24m=_count_if(ago < DAYS_24M), visits_count_all=v.count(),
-        spend_yuan_12m=_sum_if(ago < DAYS_12M, v.total_yuan), spend_yuan_24m=_sum_if(ago < DAYS_24M, v.total_yuan),
-        recency_days=ago.min(), odometer_km_last=v.odometer_km.max(), last_day=v.day.max())
+        visits_count_12m=_count_if(ago < DAYS_12M),
+        visits_count_24m=_count_if(ago < DAYS_24M),
+        visits_count_all=v.count(),
+        spend_yuan_12m=_sum_if(ago < DAYS_12M, v.total_yuan),
+        spend_yuan_24m=_sum_if(ago < DAYS_24M, v.total_yuan),
+        recency_days=ago.min(),
+        odometer_km_last=v.odometer_km.max(),
+        last_day=v.day.max(),
+    )
     held = cars.filter(_.in_hand)
     joined = held.left_join(made, held.vin == made.v_vin)
     years = _days(joined.last_day, joined.purchased_on) / 365.25
     return joined.select(
-        "person_id", "vin", "series", "energy_type",
-        vehicle_age_months=(_days(day, joined.purchased_on) / DAYS_PER_MONTH).floor().cast("int64"), warranty_days_left=_days(joined.warranty_ends_on, day),
+        "person_id",
+        "vin",
+        "series",
+        "energy_type",
+        vehicle_age_months=(_days(day, joined.purchased_on) / DAYS_PER_MONTH).floor().cast("int64"),
+        warranty_days_left=_days(joined.warranty_ends_on, day),
         **{n: joined[n].fill_null(0) for n in ("visits_count_12m", "visits_count_24m", "visits_count_all")},
-        spend_yuan_12m=joined.spend_yuan_12m, spend_yuan_24m=joined.spend_yuan_24m, recency_days=joined.recency_days, odometer_km_last=joined.odometer_km_last,
-        odometer_km_per_year=(years >= 0.25).ifelse((joined.odometer_km_last / years).round(0), ibis.null("float64")))
+        spend_yuan_12m=joined.spend_yuan_12m,
+        spend_yuan_24m=joined.spend_yuan_24m,
+        recency_days=joined.recency_days,
+        odometer_km_last=joined.odometer_km_last,
+        odometer_km_per_year=(years >= 0.25).ifelse((joined.odometer_km_last / years).round(0), ibis.null("float64")),
+    )
 
 
 def dictionary() -> pd.DataFrame:
     """The factor dictionary: table, factor, class, label, formula, readable, whether served at delivery only."""
     rows = [("person_factors", f) for f in PERSON_FACTORS] + [("car_factors", f) for f in CAR_FACTORS]
-    return pd.DataFrame([{"table": t, "factor": f.name, "class": f.klass, "label": f.label, "formula": f.formula,
-                          "readable": f.readable, "at_delivery_only": f.at_delivery_only} for t, f in rows])
+    return pd.DataFrame(
+        [
+            {
+                "table": t,
+                "factor": f.name,
+                "class": f.klass,
+                "label": f.label,
+                "formula": f.formula,
+                "readable": f.readable,
+                "at_delivery_only": f.at_delivery_only,
+            }
+            for t, f in rows
+        ]
+    )

@@ -16,15 +16,31 @@ from dealerkit.messages import N_
 from dealerkit.params import Params
 
 MERGE_RULES = {
-    "id_number": N_("same ID number"), "phone": N_("same phone, and a name that does not contradict"),
-    "vin": N_("same car and same name"), "kept_apart": N_("kept apart: same phone, but names, ID numbers or kinds contradict"),
+    "id_number": N_("same ID number"),
+    "phone": N_("same phone, and a name that does not contradict"),
+    "vin": N_("same car and same name"),
+    "kept_apart": N_("kept apart: same phone, but names, ID numbers or kinds contradict"),
 }
-AGE_BANDS = ((0, 29, N_("under 30")), (30, 39, N_("30–39")), (40, 49, N_("40–49")), (50, 59, N_("50–59")), (60, 120, N_("60 and over")))
-ABSENCE_BANDS = ((0, 3, N_("under 3 months")), (3, 6, N_("3–6 months")), (6, 12, N_("6–12 months")), (12, 24, N_("12–24 months")), (24, 600, N_("over 24 months")))
+AGE_BANDS = (
+    (0, 29, N_("under 30")),
+    (30, 39, N_("30–39")),
+    (40, 49, N_("40–49")),
+    (50, 59, N_("50–59")),
+    (60, 120, N_("60 and over")),
+)
+ABSENCE_BANDS = (
+    (0, 3, N_("under 3 months")),
+    (3, 6, N_("3–6 months")),
+    (6, 12, N_("6–12 months")),
+    (12, 24, N_("12–24 months")),
+    (24, 600, N_("over 24 months")),
+)
 TIERS = (N_("high value"), N_("middle value"), N_("low value"))
 
 
-def facts(persons: pd.DataFrame, now: pd.DataFrame, cars: pd.DataFrame, merges: dict[str, int], params: Params) -> dict[str, tuple]:
+def facts(
+    persons: pd.DataFrame, now: pd.DataFrame, cars: pd.DataFrame, merges: dict[str, int], params: Params
+) -> dict[str, tuple]:
     """Facts of the customers: name → (value, rows, table).
 
     Args:
@@ -43,29 +59,54 @@ def facts(persons: pd.DataFrame, now: pd.DataFrame, cars: pd.DataFrame, merges: 
     has_yuan = now["spend_yuan_12m"].notna().any()
     spend = now["spend_yuan_12m"].sum() if has_yuan else None
     rows = {
-        "persons_count": len(persons), "owners_count": len(owners), "prospects_count": persons["is_prospect"].sum(),
-        "companies_count": persons["is_company"].sum(), "records_count": persons["records_count"].sum(), "cars_count": len(cars),
-        "records_joined": persons["records_count"].sum() - len(persons), "pairs_kept_apart": merges["kept_apart"],
-        "active_customers": active.sum(), "active_share": active.mean() if len(owners) else None, "active_share_low": low, "active_share_high": high,
-        "never_seen_count": len(owners) - len(seen), "absent_customers": lost, "absent_share": lost / len(seen) if len(seen) else None,
-        "absent_share_low": lost_low, "absent_share_high": lost_high,
-        "new_customers_12m": (owners["tenure_days"] < DAYS_12M).sum(), "service_yuan_12m": spend,
+        "persons_count": len(persons),
+        "owners_count": len(owners),
+        "prospects_count": persons["is_prospect"].sum(),
+        "companies_count": persons["is_company"].sum(),
+        "records_count": persons["records_count"].sum(),
+        "cars_count": len(cars),
+        "records_joined": persons["records_count"].sum() - len(persons),
+        "pairs_kept_apart": merges["kept_apart"],
+        "active_customers": active.sum(),
+        "active_share": active.mean() if len(owners) else None,
+        "active_share_low": low,
+        "active_share_high": high,
+        "never_seen_count": len(owners) - len(seen),
+        "absent_customers": lost,
+        "absent_share": lost / len(seen) if len(seen) else None,
+        "absent_share_low": lost_low,
+        "absent_share_high": lost_high,
+        "new_customers_12m": (owners["tenure_days"] < DAYS_12M).sum(),
+        "service_yuan_12m": spend,
         "yuan_per_active": spend / active.sum() if has_yuan and active.sum() else None,
         "clv_yuan_total": owners["clv_yuan"].sum() if owners["clv_yuan"].notna().any() else None,
-        "expected_visits_total": owners["expected_visits_count"].sum() if owners["expected_visits_count"].notna().any() else None,
-        "reachable_share": owners["is_reachable"].mean() if len(owners) else None, "unreachable_owners": (owners["is_reachable"] == 0).sum(),
-        "new_energy_share": cars["energy_type"].isin(["phev", "bev"]).sum() / cars["energy_type"].notna().sum() if cars["energy_type"].notna().any() else None,
-        "factors_count": len(dictionary()), "person_factors_count": (dictionary()["table"] == "person_factors").sum(),
-        "active_months": params.windows.active_months, "lost_months": params.windows.lost_months, "horizon_months": params.value.horizon_months,
+        "expected_visits_total": owners["expected_visits_count"].sum()
+        if owners["expected_visits_count"].notna().any()
+        else None,
+        "reachable_share": owners["is_reachable"].mean() if len(owners) else None,
+        "unreachable_owners": (owners["is_reachable"] == 0).sum(),
+        "new_energy_share": cars["energy_type"].isin(["phev", "bev"]).sum() / cars["energy_type"].notna().sum()
+        if cars["energy_type"].notna().any()
+        else None,
+        "factors_count": len(dictionary()),
+        "person_factors_count": (dictionary()["table"] == "person_factors").sum(),
+        "active_months": params.windows.active_months,
+        "lost_months": params.windows.lost_months,
+        "horizon_months": params.value.horizon_months,
     }
-    share = top_share(owners)
-    away = (owners["recency_days"] > params.windows.lost_months * DAYS_PER_MONTH) & (owners["is_reachable"] == 1) & (owners["consents_to_marketing"] != 0)
+    away = (
+        (owners["recency_days"] > params.windows.lost_months * DAYS_PER_MONTH)
+        & (owners["is_reachable"] == 1)
+        & (owners["consents_to_marketing"] != 0)
+    )
     best = owners["spend_yuan_all"] >= owners["spend_yuan_all"].quantile(1 - params.value.tier_shares[0])
     rows["best_away_reachable"] = (away & best).sum() if has_yuan else None
-    rows["best_away_spend_yuan"] = owners.loc[away & best, "spend_yuan_all"].mean() if has_yuan and (away & best).any() else None
+    rows["best_away_spend_yuan"] = (
+        owners.loc[away & best, "spend_yuan_all"].mean() if has_yuan and (away & best).any() else None
+    )
     per_customer = params.value_per_reachable_customer_yuan
     rows["unreachable_yuan"] = per_customer * rows["unreachable_owners"] if per_customer else None
-    rows["top_tier_share"], rows["top_tier_yuan_share"] = params.value.tier_shares[0], share
+    rows["high_tier_share"], rows["high_tier_yuan_share"] = _high_tier(owners, params)
     tables = {"cars_count": "car_factors", "new_energy_share": "car_factors", "factors_count": None}
     return {name: (value, len(owners), tables.get(name, "person_factors")) for name, value in rows.items()}
 
@@ -75,10 +116,10 @@ def owners_of(persons: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     return now[now["person_id"].isin(persons.loc[persons["is_owner"], "person_id"])]
 
 
-def top_share(owners: pd.DataFrame, part: float = 0.2) -> float | None:
-    """Share of the spending of 24 months that the best-spending ``part`` of owners brings; None without amounts."""
-    spend = owners["spend_yuan_24m"].fillna(0).sort_values(ascending=False)
-    return float(spend.head(int(np.ceil(part * len(spend)))).sum() / spend.sum()) if spend.sum() > 0 else None
+def _high_tier(owners: pd.DataFrame, params: Params) -> tuple[float | None, float | None]:
+    """Shares of people and of expected yuan in the highest value tier."""
+    tiers = value_tiers(owners, params, None)
+    return (None, None) if tiers.empty else (tiers["people_share"].iloc[0], tiers["yuan_share"].iloc[0])
 
 
 def value_tiers(owners: pd.DataFrame, params: Params, t) -> pd.DataFrame:
@@ -93,8 +134,15 @@ def value_tiers(owners: pd.DataFrame, params: Params, t) -> pd.DataFrame:
     cuts = known["clv_yuan"].quantile([1 - high, 1 - high - middle], interpolation="lower")
     tier = np.where(known["clv_yuan"] >= cuts.iloc[0], 0, np.where(known["clv_yuan"] >= cuts.iloc[1], 1, 2))
     made = known.groupby(tier)["clv_yuan"].agg(["size", "sum", "mean"]).reindex(range(3)).fillna(0)
-    return pd.DataFrame({"tier": [t.text(name) for name in TIERS], "persons": made["size"].astype(int), "people_share": made["size"] / made["size"].sum(),
-                         "yuan_share": made["sum"] / made["sum"].sum() if made["sum"].sum() else np.nan, "clv_yuan_mean": made["mean"]})
+    return pd.DataFrame(
+        {
+            "tier": [t.text(name) if t else name for name in TIERS],
+            "persons": made["size"].astype(int),
+            "people_share": made["size"] / made["size"].sum(),
+            "yuan_share": made["sum"] / made["sum"].sum() if made["sum"].sum() else np.nan,
+            "clv_yuan_mean": made["mean"],
+        }
+    )
 
 
 def absence_bands(owners: pd.DataFrame, t) -> pd.DataFrame:
@@ -102,19 +150,39 @@ def absence_bands(owners: pd.DataFrame, t) -> pd.DataFrame:
     months = owners["recency_days"] / DAYS_PER_MONTH
     rows = [(name, (months > low - (low == 0)) & (months <= high)) for low, high, name in ABSENCE_BANDS]
     rows.append((N_("never at the workshop"), months.isna()))
-    return pd.DataFrame([{"band": t.text(name), "persons": int(mask.sum()), "share": mask.mean() if len(owners) else np.nan,
-                          "spend_yuan_24m": owners.loc[mask, "spend_yuan_24m"].sum()} for name, mask in rows])
+    return pd.DataFrame(
+        [
+            {
+                "band": t.text(name),
+                "persons": int(mask.sum()),
+                "share": mask.mean() if len(owners) else np.nan,
+                "spend_yuan_24m": owners.loc[mask, "spend_yuan_24m"].sum(),
+            }
+            for name, mask in rows
+        ]
+    )
 
 
 def by_series(cars: pd.DataFrame, params: Params, most: int = 8) -> pd.DataFrame:
     """Cars in hand by model line: series, cars, active, active_share with interval, age_months_median."""
     limit = params.windows.active_months * DAYS_PER_MONTH
     known = cars.dropna(subset=["series"])
-    made = known.assign(active=known["recency_days"] <= limit).groupby("series").agg(
-        cars=("vin", "size"), active=("active", "sum"), age_months_median=("vehicle_age_months", "median")).reset_index()
+    made = (
+        known.assign(active=known["recency_days"] <= limit)
+        .groupby("series")
+        .agg(cars=("vin", "size"), active=("active", "sum"), age_months_median=("vehicle_age_months", "median"))
+        .reset_index()
+    )
     made["active_share"] = made["active"] / made["cars"]
     made["low"], made["high"] = stats.wilson(made["active"].to_numpy(), made["cars"].to_numpy())
     return made.sort_values(["cars", "series"], ascending=[False, True], ignore_index=True).head(most)
+
+
+def series_facts(series: pd.DataFrame) -> dict[str, tuple]:
+    """Facts of the model lines seen most and least, of those with 30 cars or more."""
+    known = series[series["cars"] >= 30].sort_values(["active_share", "series"])
+    ends = (known["series"].iloc[-1], known["series"].iloc[0]) if len(known) else (None, None)
+    return {"best_series": (ends[0], len(series), "car_factors"), "worst_series": (ends[1], len(series), "car_factors")}
 
 
 def by_age(owners: pd.DataFrame, t) -> pd.DataFrame:
@@ -123,19 +191,43 @@ def by_age(owners: pd.DataFrame, t) -> pd.DataFrame:
     rows = []
     for low, high, name in AGE_BANDS:
         mask = known["age_years"].between(low, high)
-        rows.append({"band": t.text(name), "persons": int(mask.sum()), "share": mask.mean() if len(known) else np.nan,
-                     "yuan_per_person_24m": known.loc[mask, "spend_yuan_24m"].mean()})
+        rows.append(
+            {
+                "band": t.text(name),
+                "persons": int(mask.sum()),
+                "share": mask.mean() if len(known) else np.nan,
+                "yuan_per_person_24m": known.loc[mask, "spend_yuan_24m"].mean(),
+            }
+        )
     return pd.DataFrame(rows)
 
 
 def by_quarter(visits: ir.Table, as_of: date, quarters: int = 12) -> pd.DataFrame:
     """Visits and yuan of the last whole quarters of 91 days up to ``as_of``: ends_on, visits, yuan (None without amounts)."""
     ago = ibis.literal(as_of).delta(visits.opened_at.date(), unit="day")
-    made = visits.filter((ago >= 0) & (ago < 91 * quarters)).group_by(back=(ago / 91).floor().cast("int64")).agg(
-        visits=_.count(), yuan=_.total_yuan.sum()).order_by(ibis.desc("back")).to_pandas()
+    made = (
+        visits.filter((ago >= 0) & (ago < 91 * quarters))
+        .group_by(back=(ago / 91).floor().cast("int64"))
+        .agg(visits=_.count(), yuan=_.total_yuan.sum())
+        .order_by(ibis.desc("back"))
+        .to_pandas()
+    )
     made["ends_on"] = [pd.Timestamp(as_of) - pd.Timedelta(days=91 * int(back)) for back in made["back"]]
     made["yuan"] = made["yuan"].astype(float)
     return made[["ends_on", "visits", "yuan"]]
+
+
+def quarter_facts(quarters: pd.DataFrame) -> dict[str, tuple]:
+    """Facts of the last quarter and the same one a year before."""
+    visits = quarters["visits"]
+    return {
+        "visits_last_quarter": (visits.iloc[-1] if len(visits) else 0, int(visits.sum()), "service_orders"),
+        "visits_quarter_year_before": (
+            visits.iloc[-5] if len(visits) > 4 else None,
+            int(visits.sum()),
+            "service_orders",
+        ),
+    }
 
 
 def merges_table(merges: dict[str, int], t) -> pd.DataFrame:
@@ -152,7 +244,15 @@ def coverage(now: pd.DataFrame, t) -> pd.DataFrame:
         own = declared[declared["class"] == klass]
         share = known[own["factor"]]
         weakest = own.set_index("factor")["label"][share.idxmin()]
-        rows.append({"class": t.text(name), "factors": len(own), "filled": share.mean(), "weakest": t.text(weakest), "weakest_share": share.min()})
+        rows.append(
+            {
+                "class": t.text(name),
+                "factors": len(own),
+                "filled": share.mean(),
+                "weakest": t.text(weakest),
+                "weakest_share": share.min(),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -160,26 +260,46 @@ def gaps(now: pd.DataFrame, owners: pd.DataFrame, t) -> list[tuple[str, str, str
     """What could not be computed of the customers: (title, why, remedy) each, in the words of ``t``."""
     found = []
     if not now["spend_yuan_all"].notna().any():
-        found.append((t.text("Spending and value"), t.text("No workshop visit has an amount."), t.text("Deliver the settled total with the visits (column total_yuan).")))
+        found.append(
+            (
+                t.text("Spending and value"),
+                t.text("No workshop visit has an amount."),
+                t.text("Deliver the settled total with the visits (column total_yuan)."),
+            )
+        )
     elif not owners["clv_yuan"].notna().any():
-        found.append((t.text("Expected value"), t.text("The purchase model could not be fitted: too few customers came again, or all came alike."),
-                      t.text("Deliver a longer history of visits.")))
+        found.append(
+            (
+                t.text("Expected value"),
+                t.text("The purchase model could not be fitted: too few customers came again, or all came alike."),
+                t.text("Deliver a longer history of visits."),
+            )
+        )
     if not now["age_years"].notna().any():
-        found.append((t.text("Age of customers"), t.text("No birth date and no ID number was delivered."), t.text("Deliver birth_date with the customers.")))
+        found.append(
+            (
+                t.text("Age of customers"),
+                t.text("No birth date and no ID number was delivered."),
+                t.text("Deliver birth_date with the customers."),
+            )
+        )
     return found
 
 
 def panel_origins(as_of: date, params: Params) -> list[date]:
     """Earlier origins of the panel, oldest first, and ``as_of`` itself last."""
-    earlier = sorted(((pd.Timestamp(as_of) - pd.DateOffset(months=m)).date() for m in params.windows.panel_months))
+    earlier = sorted((pd.Timestamp(as_of) - pd.DateOffset(months=m)).date() for m in params.windows.panel_months)
     return [*earlier, as_of]
 
 
 #: Facts that the summary follows from report to report: fact, label, kind.
 FOLLOWED = (
-    ("active_customers", N_("Active customers"), "count"), ("absent_share", N_("Owners away"), "share"),
-    ("service_yuan_12m", N_("Workshop revenue in 12 months"), "yuan"), ("clv_yuan_total", N_("Expected value of the owners"), "yuan"),
-    ("unreachable_owners", N_("Owners without a usable phone"), "count"), ("health_score", N_("Data health"), "score"),
+    ("active_customers", N_("Active customers"), "count"),
+    ("absent_share", N_("Owners away"), "share"),
+    ("service_yuan_12m", N_("Workshop revenue in 12 months"), "yuan"),
+    ("clv_yuan_total", N_("Expected value of the owners"), "yuan"),
+    ("unreachable_owners", N_("Owners without a usable phone"), "count"),
+    ("health_score", N_("Data health"), "score"),
 )
 
 
@@ -188,9 +308,25 @@ def first_steps(facts: dict[str, dict]) -> list[tuple[str, str, str, dict]]:
     known = {name: fact["value"] for name, fact in facts.items()}
     steps = []
     if known.get("best_away_reachable"):
-        steps.append((N_("Call {best_away_reachable:count|high-spending owner who has|high-spending owners who have} stayed away"), "",
-                      N_("they spent {best_away_spend_yuan:yuan} each so far, have a usable phone and did not refuse; leave some uncalled, drawn by lot, to see the effect"), {}))
+        steps.append(
+            (
+                N_(
+                    "Call {best_away_reachable:count|high-spending owner who has|high-spending owners who have} stayed away"
+                ),
+                "",
+                N_(
+                    "they spent {best_away_spend_yuan:yuan} each so far, have a usable phone and did not refuse; leave some uncalled, drawn by lot, to see the effect"
+                ),
+                {},
+            )
+        )
     if known.get("unreachable_owners"):
-        steps.append((N_("Repair the phones of {unreachable_owners:count|owner|owners}"), N_("{unreachable_yuan:yuan}") if known.get("unreachable_yuan") else "",
-                      N_("no call or message reaches them; ask at their next visit"), {}))
+        steps.append(
+            (
+                N_("Repair the phones of {unreachable_owners:count|owner|owners}"),
+                N_("{unreachable_yuan:yuan}") if known.get("unreachable_yuan") else "",
+                N_("no call or message reaches them; ask at their next visit"),
+                {},
+            )
+        )
     return steps
