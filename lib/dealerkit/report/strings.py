@@ -133,6 +133,9 @@ def _code_messages(source: str, where: str) -> Iterator[str]:
         called = getattr(node.func, "id", getattr(node.func, "attr", ""))
         if called in MARKERS:
             yield from (text for arg in node.args[:1] for text in _constants(arg) if text)
+        elif called == "Col":  # the heading of a column of a table
+            headings = [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "label")]
+            yield from (text for arg in headings for text in _constants(arg) if text)
         elif called in SPEAKERS:
             texts = [t for arg in node.args for t in _constants(arg)]
             texts += [t for k in node.keywords if k.arg not in NOT_MESSAGES for t in _constants(k.value)]
