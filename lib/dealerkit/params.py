@@ -244,6 +244,19 @@ def check_dealer_name(dealer: str) -> str:
     return dealer
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML whose impossible dates (2026-13-01) stay texts, so that they are reported with their key."""
+
+    def construct_yaml_timestamp(self, node):
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError:
+            return node.value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_timestamp)
+
+
 def load(path: Path) -> Params:
     """Params of the file.
 
@@ -258,7 +271,7 @@ def load(path: Path) -> Params:
             f"known dealers: {', '.join(known) or 'none'}; copy params/demo.yaml to start one",
         )
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except UnicodeDecodeError as error:
         raise UserError(f"params/{path.name} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
     except yaml.YAMLError as error:
@@ -306,7 +319,8 @@ def _explain(error: dict) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    # Who mistakes a key of a database entry should not see its password in a log.
+    text = re.sub(r"(://)[^/\s'\"]*@", r"\1***@", repr(value))
     return text if len(text) <= 60 else text[:57] + "…"
 
 
