@@ -164,7 +164,8 @@ def _format(table: Table, column: Column) -> list[Check]:
     if column.format == "vin":
         strict = ("reject", "quarantined") if column.required else ("warn", "removed")
         return [check("legal", N_("not 17 characters of a VIN (no I, O, Q)"), lambda v: ~v.re_search(VIN), *strict),
-                check("check_digit", N_("VIN check digit does not fit"), vin_digit_wrong, action="flagged")]
+                Check(table.name, f"{column.name}_check_digit", (column.name,), "legality", "warn", "flagged", N_("VIN check digit does not fit"),
+                      lambda t: t[f"x_digit_{column.name}"], needs=(f"x_digit_{column.name}",))]
     return []
 
 
@@ -226,6 +227,8 @@ def context(typed: ir.Table, table: Table, clean: dict[str, ir.Table], as_of: da
     base = base.mutate(x_year_ago=ibis.literal(as_of) - ibis.interval(days=365), x_month_ago=ibis.literal(as_of) - ibis.interval(days=30),
                        x_half_year_ago=ibis.literal(as_of) - ibis.interval(days=182))
     for column in table.columns:
+        if column.format == "vin":
+            base = _with_check_digit(base, column)
         if column.ref in clean:
             base = _with_reference(base, column, clean[column.ref])
     if table.name == "customers":
@@ -234,8 +237,11 @@ def context(typed: ir.Table, table: Table, clean: dict[str, ir.Table], as_of: da
         births = clean["customers"].select(x_key=_.customer_id, x_birth_date=_.birth_date)
         base = base.left_join(births, base.customer_id == births.x_key).drop("x_key")
     if table.name == "service_orders":
-        visits = ibis.window(group_by="vin", order_by=["opened_at", "_file", "_row"])
-        base = base.mutate(x_odometer_before=base.odometer_km.lag().over(visits))
+        # Visits with an impossible date, and repeats of a visit, say nothing about the one before.
+        dated = base.opened_at.date().between(ibis.literal(params.earliest_date), ibis.literal(as_of)) & (base.x_rank == 1)
+        visits = ibis.window(group_by=["vin", "x_dated"], order_by=["opened_at", "_file", "_row"])
+        base = base.mutate(x_dated=dated)
+        base = base.mutate(x_odometer_before=base.x_dated.ifelse(base.odometer_km.lag().over(visits), ibis.null("int64")))
         if "vehicles" in clean:
             cars = clean["vehicles"].select(x_key=_.vin, x_warranty_ends_on=_.warranty_ends_on, x_purchased_on=_.purchased_on)
             base = base.left_join(cars, base.vin == cars.x_key).drop("x_key")
@@ -253,6 +259,13 @@ def _with_ranks(typed: ir.Table, table: Table) -> ir.Table:
                        x_into_file=base["_file"].first().over(ordered), x_into_row=base["_row"].first().over(ordered))
     base = base.mutate(x_rank=base.x_has_key.ifelse(base.x_place, 1), x_same=base.x_said == base.x_first)
     return base.drop("x_said", "x_first", "x_filled", "x_place", "x_has_key")
+
+
+def _with_check_digit(base: ir.Table, column: Column) -> ir.Table:
+    """Whether the check digit of a VIN is wrong, worked out once per car and not once per visit."""
+    vins = base.select(x_vin=base[column.name]).filter(_.x_vin.re_search(VIN)).distinct()
+    vins = vins.mutate(**{f"x_digit_{column.name}": vin_digit_wrong(vins.x_vin)})
+    return base.left_join(vins, base[column.name] == vins.x_vin).drop("x_vin")
 
 
 def _with_reference(base: ir.Table, column: Column, parent: ir.Table) -> ir.Table:
