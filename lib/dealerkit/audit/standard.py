@@ -42,7 +42,8 @@ _HALF = "".join(chr(c - 0xFEE0) for c in range(0xFF01, 0xFF5F)) + " "
 _PLAIN = r"^[!-~\x{4e00}-\x{9fff}]+( [!-~\x{4e00}-\x{9fff}]+)*$"
 _YMD = r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(.*)$"
 _COMPACT = r"^((?:19|20)\d{2})(\d{2})(\d{2})(?: (\d.*))?$"
-_COMPACT_TIME = r"^((?:19|20)\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?$"
+_COMPACT_MINUTE = r"^((?:19|20)\d{2})(\d{2})(\d{2})(\d{2})(\d{2})$"
+_COMPACT_SECOND = r"^((?:19|20)\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})$"
 _XY = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(.*)$"
 _SERIAL = r"^[2-7]\d{4}(\.\d+)?$"
 _ISO = r"^\d{4}-\d{1,2}-\d{1,2}(?:[ T]?\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d+)?)?)?$"
@@ -67,7 +68,8 @@ def date_and_time(text: ir.StringValue, order: ir.StringValue) -> ir.TimestampVa
     # A chain of replacements: each step names its input once, so the expression stays small.
     iso = (
         text.re_replace(_YMD, r"\1-\2-\3 \4")
-        .re_replace(_COMPACT_TIME, r"\1-\2-\3 \4:\5")
+        .re_replace(_COMPACT_MINUTE, r"\1-\2-\3 \4:\5")
+        .re_replace(_COMPACT_SECOND, r"\1-\2-\3 \4:\5:\6")
         .re_replace(_COMPACT, r"\1-\2-\3 \4")
     )
     iso = order.cases(
