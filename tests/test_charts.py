@@ -81,6 +81,20 @@ def test_the_highlight_is_the_only_strong_colour():
     assert colours == [charts.MUTED, charts.ACCENT, charts.MUTED]
 
 
+def test_a_line_of_counts_starts_at_nothing():
+    rising = pd.DataFrame({"x": [1, 2, 3], "y": [500, 700, 800]})
+    assert charts.line(rising, "x", "y", EN, kind="count").axes[0].get_ylim()[0] == 0
+    assert charts.line(rising, "x", "y", EN, kind="number").axes[0].get_ylim()[0] > 0
+
+
+def test_headings_of_a_heat_map_do_not_run_into_one_another():
+    names = ["Completeness", "Format legality", "Value range", "Consistency", "Duplication", "References", "Timeliness"]
+    fig = charts.heat(pd.DataFrame([[100] * 8], ["Workshop visits"], [*names, "Authenticity"]), EN)
+    charts.png(fig)
+    boxes = [label.get_window_extent() for label in fig.axes[0].get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+
+
 def test_heat_writes_every_cell_and_a_dash_where_nothing_is_known():
     fig = charts.heat(pd.DataFrame([[90, None], [40, 10]], ["t1", "t2"], ["c1", "c2"]), EN)
     assert [text.get_text() for text in fig.axes[0].texts] == ["90", "–", "40", "10"]

@@ -98,7 +98,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 def _wrapped(labels: Sequence[object], size: str) -> list[str]:
     """Labels of rows, broken so that they leave room for the marks; Chinese counts double."""
-    width = 15 if size == "third" else 30
+    width = 15 if size == "third" else 42
     done = []
     for label in map(str, labels):
         wide = sum(ord(c) > 0x2E80 for c in label) > len(label) / 2
@@ -257,7 +257,9 @@ def line(
         high = float(data[[c for c in (y, hi) if c]].astype(float).max().max())
         room = (high - low) * 0.12 or abs(high) * 0.1 or 1.0
         top = min(high + room, 1.03) if kind == "share" and high <= 1 else high + room
-        ax.set_ylim(0 if 0 <= low < 0.4 * high else low - room, top)
+        # Counts and money start at nothing, or a small rise would look like a large one.
+        whole = kind in ("count", "yuan") and low >= 0
+        ax.set_ylim(0 if whole or 0 <= low < 0.4 * high else low - room, top)
         ax.set_yticks(*_ticks(t, kind, *ax.get_ylim(), 4))
         if x_kind in ("day", "month"):
             spots = data[x].iloc[
@@ -351,7 +353,8 @@ def heat(
         return _empty(t, size)
     with _style(size) as width:
         values = frame.astype(float).to_numpy()
-        columns = _wrapped(frame.columns.tolist(), "third")
+        room = int(6.6 / len(frame.columns) / 0.075)  # letters that a column has room for, beside the row labels
+        columns = ["\n".join(textwrap.wrap(str(c), room, break_long_words=False)) or " " for c in frame.columns]
         fig, ax = _figure(width, 0.35 + 0.36 * len(frame) + 0.17 * max(c.count("\n") for c in columns))
         ax.pcolormesh(np.ma.masked_invalid(values), cmap=_HEAT, vmin=low, vmax=high, edgecolors="white", linewidth=2)
         for (i, j), value in np.ndenumerate(values):
@@ -367,7 +370,7 @@ def heat(
         ax.invert_yaxis()
         ax.xaxis.tick_top()
         ax.tick_params(length=0)
-        ax.set_xticks(np.arange(len(columns)) + 0.5, columns, va="baseline")
+        ax.set_xticks(np.arange(len(columns)) + 0.5, columns, va="bottom", size=9 if room < 14 else None)
         ax.set_yticks(np.arange(len(frame)) + 0.5, _wrapped(frame.index.tolist(), size))
         return fig
 

@@ -140,6 +140,9 @@ def failing_checks(audited, t, most: int | None = None) -> pd.DataFrame:
     for name in ("message", "dimension", "action", "severity"):
         words = {"dimension": DIMENSION_LABELS, "action": ACTIONS, "severity": SEVERITIES}.get(name, {})
         failing[name] = [t.text(words.get(v, v)) for v in failing[name]]
+    failing["examples"] = [
+        " · ".join(v for v in dict.fromkeys(shown.split(" · ")) if v != "∅") for shown in failing["examples"]
+    ]
     failing["what"] = failing["table"] + " · " + failing["column"] + ": " + failing["message"]
     return failing.head(most) if most else failing
 

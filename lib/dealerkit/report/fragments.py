@@ -23,12 +23,14 @@ from dealerkit.report.translate import KINDS, Translator
 TONES = ("good", "warn", "bad", "plain")
 DIRECTIONS = ("better", "worse", "flat", "none")
 _STYLE = Path(__file__).parent / "template"
+_DAY = re.compile(r"\b\d{4}-\d\d-\d\d(?: \d\d:\d\d)?\b")
 _GLUE = re.compile(r"(?<=[¥\d]) (?=[\d%]|M\b|bn\b|km\b|/ 100|万元|亿元|元|公里|个|年|月|日)")
 
 
 def esc(text: object) -> str:
     """Text made safe for HTML, with numbers kept on one line with their units."""
-    return _GLUE.sub("\u00a0", html.escape(str(text), quote=True))
+    glued = _GLUE.sub("\u00a0", html.escape(str(text), quote=True))
+    return glued.replace("\u00a0个月", "\u00a0个\u2060月").replace("\u00a0个百分点", "\u00a0个\u2060百\u2060分\u2060点")
 
 
 def _origin(origin: str) -> str:
@@ -317,7 +319,8 @@ def _cell(frame: pd.DataFrame, i: int, col: Col, rules: Mapping[str, _Guard], t:
         largest = float(frame[col.name].abs().max())
         part = 100 * abs(float(value)) / largest if largest else 0
         bar = f'<span class="dk-bar"><i style="width:{part:.0f}%"></i></span>'
-    return f"{opened}{esc(t.value(value, col.kind))}{bar}</{element}>"
+    shown = _DAY.sub(r'<span class="dk-nb">\g<0></span>', esc(t.value(value, col.kind)))
+    return f"{opened}{shown}{bar}</{element}>"
 
 
 def _total_row(total: Mapping[str, object], columns: Sequence[Col], rules: Mapping[str, _Guard], t: Translator) -> str:

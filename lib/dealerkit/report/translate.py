@@ -167,12 +167,13 @@ class Translator:
 
     def text(self, msgid: str) -> str:
         """The message in the report's language; without a translation in English, with one warning."""
-        if self.language == "en" or not msgid or not re.search(r"[A-Za-z]", re.sub(r"\{[^{}]*\}", "", msgid)):
+        if self.language == "en" or not msgid:
             return msgid
         found = catalogue(self.language).get(msgid)
         if found is not None:
             return found
-        if msgid not in self.untranslated:
+        wordless = not re.search(r"[A-Za-z]", re.sub(r"\{[^{}]*\}", "", msgid))
+        if not wordless and msgid not in self.untranslated:
             self.untranslated.append(msgid)
             if len(self.untranslated) == 1:
                 shown = msgid if len(msgid) <= 60 else msgid[:59] + "…"
