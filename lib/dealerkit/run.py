@@ -146,7 +146,7 @@ class Run:
 
     def table(self, name: str) -> ir.Table:
         """A built table, lazily: nothing is read until it is asked for (`.to_pandas()`, `.head().to_pandas()`)."""
-        return self.engine.read_parquet(self._path(name), table_name=f"{name}_{len(self._saved)}")
+        return self.engine.read_parquet(self._path(name))
 
     def frame(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
         """A built table as a pandas frame, or some of its columns."""
@@ -306,10 +306,14 @@ class Run:
         ]
         return "; ".join(dict.fromkeys(places))
 
+    def _says_all(self, template: str, values: Mapping) -> bool:
+        """Whether every placeholder of the template has a known value."""
+        return all(values.get(name, self.known(name, None)) is not None for name, _ in fields(template))
+
     def headline(self, template: str, lead: str = "", **values) -> None:
-        """The finding of the page as its title, with a sentence under it."""
+        """The finding of the page as its title, with a sentence under it; left out when it has nothing to say."""
         text, origin = self._filled(template, _used(template, values))
-        under = self._filled(lead, _used(lead, values))[0] if lead else ""
+        under = self._filled(lead, _used(lead, values))[0] if lead and self._says_all(lead, values) else ""
         _show(fragments.headline(text, under, origin))
 
     def heading(self, text: str) -> None:
@@ -433,7 +437,12 @@ class Run:
         return list(dict.fromkeys(stated))
 
     def figure(self, fig, finding: str, reading: str = "", size: str = "third", **values) -> None:
-        """A chart with what to see in it; its picture's hash is printed, so that a rerun can be compared."""
+        """A chart with what to see in it; the reading is its title when a number of the finding is not known.
+
+        The picture's hash is printed, so that a rerun can be compared.
+        """
+        if reading and not self._says_all(finding, values):
+            finding, reading = reading, ""
         picture = charts.png(fig)
         said = [self._filled(part, _used(part, values)) if part else ("", "") for part in (finding, reading)]
         html = fragments.figure(picture, said[0][0], said[1][0], texts=charts.texts(fig), size=size, origin=said[0][1])
