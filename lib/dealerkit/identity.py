@@ -24,7 +24,7 @@ from dealerkit.params import Params
 #: Rules in the order in which a merge is put down to them.
 RULES = ("id_number", "phone", "vin")
 
-_TITLE = r"(?i)(?:先生|女士|小姐|太太|\bmr\b|\bms\b|\bmrs\b)\.?$"
+_TITLE = r"先生|女士|小姐|太太|\b(?:mr|mrs|ms|miss)\b\.?"
 _CARRIED = (
     "customer_type",
     "name",
@@ -100,7 +100,11 @@ def _edges(clean: dict[str, ir.Table], nodes: pd.DataFrame, params: Params) -> t
     """Pairs of records that are one person, with their rule; and the pairs that a phone suggests and a name contradicts."""
     light = nodes[["id_number", "phone"]].copy()
     light["node"] = np.arange(len(nodes))
-    light["folded"] = nodes["name"].str.lower().str.replace(r"[\s·.]+", "", regex=True)
+    names = nodes["name"].str.lower()
+    light["titled"] = names.str.contains(_TITLE, regex=True, na=False)
+    light["surname"] = _squeezed(names.str.replace(_TITLE, "", regex=True))
+    light["folded"] = _squeezed(names)
+    light["sorted"] = names.map(lambda name: "".join(sorted(name.replace("·", " ").split())), na_action="ignore")
     light["company"] = nodes["customer_type"].eq("company")
     by_id = _pairs(light, "id_number", limit=None)
     phones = light.assign(
@@ -152,12 +156,19 @@ def _vin_pairs(clean: dict[str, ir.Table], nodes: pd.DataFrame, limit: int) -> p
     return _pairs(held, "vin", limit)
 
 
+def _squeezed(names: pd.Series) -> pd.Series:
+    return names.str.replace(r"[\s·.]+", "", regex=True)
+
+
 def _names_agree(light: pd.DataFrame, pairs: pd.DataFrame, missing_agrees: bool) -> pd.Series:
-    names = light["folded"]
-    left, right = names.iloc[pairs["a"]].reset_index(drop=True), names.iloc[pairs["b"]].reset_index(drop=True)
-    missing = left.isna() | right.isna()
-    title = left.str.contains(_TITLE, regex=True, na=False) | right.str.contains(_TITLE, regex=True, na=False)
-    same = (left == right) | (title & (left.str[:1] == right.str[:1]))
+    """Same letters, same words in another order, or a title with the surname of the other."""
+    left, right = light.iloc[pairs["a"]].reset_index(drop=True), light.iloc[pairs["b"]].reset_index(drop=True)
+    missing = left["folded"].isna() | right["folded"].isna()
+    same = (left["folded"] == right["folded"]) | (left["sorted"] == right["sorted"])
+    for titled, other in ((left, right), (right, left)):
+        one = titled["titled"] & titled["surname"].ne("") & ~other["titled"] & ~missing
+        begins = [name.startswith(surname) for name, surname in zip(other["folded"][one], titled["surname"][one])]
+        same.loc[one] |= np.array(begins, dtype=bool)
     return (same & ~missing) | (missing if missing_agrees else False)
 
 

@@ -216,6 +216,15 @@ def business_checks(params: CheckParams) -> list[Check]:
     ]
 
 
+def _names_alike(a: ir.StringValue, b: ir.StringValue) -> ir.BooleanValue:
+    """True for spellings of one name: nearly the same letters, words in another order, surname with a title."""
+    title = r"先生|女士|小姐|太太|\b(?:mr|mrs|ms|miss)\b\.?"
+    ordered = [name.split(" ").sort().join("") for name in (a, b)]
+    surname = [name.re_replace(title, "").strip() for name in (a, b)]
+    titled = (a.re_search(title) & (surname[0] != "") & b.startswith(surname[0])) | (b.re_search(title) & (surname[1] != "") & a.startswith(surname[1]))
+    return (jaro_winkler_similarity(a, b) >= 0.8) | (jaro_winkler_similarity(*ordered) >= 0.8) | titled
+
+
 def _from_id(t: ir.Table, differs: ir.BooleanValue) -> ir.BooleanValue:
     return (t.id_number.re_search(RESIDENT_ID) & ~resident_id_digit_wrong(t.id_number)).ifelse(differs, ibis.null("boolean"))
 
@@ -283,7 +292,7 @@ def _with_customer_windows(base: ir.Table, staff: ir.Table | None, params: Check
     # Records of different systems are meant to repeat; who is one person is for identity to say.
     some = base.filter(few).select("customer_id", "phone", "name", "_source")
     other = some.select(o_id=_.customer_id, o_phone=_.phone, o_name=_.name, o_source=_["_source"])
-    pairs = some.join(other, (some.phone == other.o_phone) & (some["_source"] == other.o_source) & (some.customer_id != other.o_id)).filter(lambda t: jaro_winkler_similarity(t.name, t.o_name) >= 0.8)
+    pairs = some.join(other, (some.phone == other.o_phone) & (some["_source"] == other.o_source) & (some.customer_id != other.o_id)).filter(lambda t: _names_alike(t.name.lower(), t.o_name.lower()))
     similar = pairs.select(x_key=_.customer_id).distinct()
     base = base.left_join(similar, base.customer_id == similar.x_key).mutate(x_similar=_.x_key.notnull()).drop("x_key")
     if staff is not None:
