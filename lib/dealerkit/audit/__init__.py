@@ -29,6 +29,9 @@ __all__ = ["ACTIONS", "DIMENSIONS", "DIMENSION_LABELS", "AsOf", "Audited", "audi
 #: Separates check and delivered text while both travel in one cell.
 _SEP = "\x1f"
 
+#: Ways a date may be written, for messages.
+_DATES = "2026-01-05, 2026/1/5, 20260105, 2026年1月5日, an Excel serial"
+
 #: Line numbers of the file and delivered file name of each kept row.
 LINEAGE = ("_source", "_file", "_row")
 
@@ -88,14 +91,17 @@ def find_as_of(visits: ir.Table, delivered_on: date | None, asked: date | None) 
         .agg(n=_.count())
         .to_pandas()
     )
+    given = (asked, "asked") if asked else (delivered_on, "delivered_on") if delivered_on else None
     if days.empty:
+        if given:
+            return AsOf(*given, cut_off=0)
         raise UserError(
-            "service_orders: no row has a readable date in opened_at",
-            "check the date column and its mapping in the params",
+            f"service_orders: no row has a readable date in opened_at{_first_delivered(visits)}",
+            "check the date column and its mapping in the params, or name the day of the export there (delivered_on)",
         )
     counts = days.set_index(pd.to_datetime(days["day"]))["n"].sort_index()
     found = _last_filled_day(counts)
-    day, rule = (asked, "asked") if asked else (delivered_on, "delivered_on") if delivered_on else (found, "found")
+    day, rule = given or (found, "found")
     if day > found + timedelta(days=92):
         raise UserError(
             f"as_of {day} lies {(day - found).days} days after the last well-filled day of the visits ({found})",
@@ -107,6 +113,16 @@ def find_as_of(visits: ir.Table, delivered_on: date | None, asked: date | None) 
             "correct AS_OF= or delivered_on in the params",
         )
     return AsOf(day, rule, int(counts[counts.index.date > day].sum()))
+
+
+def _first_delivered(visits: ir.Table) -> str:
+    """Where the first delivered opened_at is and what it says, for a message."""
+    rows = visits.filter((_["_kind"] == "row") & _[RAW + "opened_at"].notnull())
+    first = rows.order_by(["_file", "_row"]).limit(1).to_pandas()
+    if first.empty:
+        return f"; allowed: {_DATES}"
+    row = first.iloc[0]
+    return f"; first in {row['_file']}, row {row['_row']}: {mask(row[RAW + 'opened_at'])!r}; allowed: {_DATES}"
 
 
 def _last_filled_day(counts: pd.Series) -> date:
@@ -404,7 +420,7 @@ def _worst(audited: Audited, table: Table) -> list[str]:
 
 def _allowed(column: tables.Column) -> str:
     if column.type in ("date", "time"):
-        return "; allowed: 2026-01-05, 2026/1/5, 20260105, 2026年1月5日, an Excel serial"
+        return f"; allowed: {_DATES}"
     if column.format == "vin":
         return "; allowed: 17 letters and digits without I, O, Q"
     if column.codes:
