@@ -19,6 +19,7 @@ AS_OF_RULES = {
 }
 #: What each table that may be missing would switch on.
 SWITCHES_ON = {
+    "service_orders": N_("visits, absence, spending: nearly everything"),
     "customers": N_("names, age and sex, phones: who the persons are"),
     "vehicles": N_("model lines, ages of cars, warranty"),
     "contacts": N_("drivers, payers and households"),
@@ -75,6 +76,7 @@ def facts(audited, ingested) -> dict[str, tuple]:
     records = int(audited.clean["customers"].count().to_pandas())
     reachable = int(audited.clean["customers"].phone.notnull().sum().to_pandas() or 0)
     visits = audited.clean["service_orders"]
+    first_visit = visits.opened_at.min().to_pandas()
     weakest = audited.scores.sort_values(["score", "table", "dimension"]).head(1)
     return {
         "as_of": (audited.as_of.day, None, "service_orders"),
@@ -110,9 +112,10 @@ def facts(audited, ingested) -> dict[str, tuple]:
             int(weakest["checked"].sum()),
             "scores",
         ),
-        "weakest_table": (weakest["table"].iloc[0] if len(weakest) else "", None, "scores"),
-        "weakest_dimension": (weakest["dimension"].iloc[0] if len(weakest) else "", None, "scores"),
-        "first_visit": (visits.opened_at.min().to_pandas().date() if records else None, None, "service_orders"),
+        # Where nothing was there to be checked, it is the visits that are not complete.
+        "weakest_table": (weakest["table"].iloc[0] if len(weakest) else "service_orders", None, "scores"),
+        "weakest_dimension": (weakest["dimension"].iloc[0] if len(weakest) else "completeness", None, "scores"),
+        "first_visit": (None if pd.isna(first_visit) else first_visit.date(), None, "service_orders"),
         "has_amounts": (bool(visits.total_yuan.notnull().any().to_pandas()), None, "service_orders"),
     }
 
@@ -143,7 +146,8 @@ def failing_checks(audited, t, most: int | None = None) -> pd.DataFrame:
     failing["examples"] = [
         " · ".join(v for v in dict.fromkeys(shown.split(" · ")) if v != "∅") for shown in failing["examples"]
     ]
-    failing["what"] = failing["table"] + " · " + failing["column"] + ": " + failing["message"]
+    places = zip(failing["table"], failing["column"], failing["message"], strict=True)
+    failing["what"] = [f"{table} · {column}: {message}" for table, column, message in places]
     return failing.head(most) if most else failing
 
 
@@ -199,6 +203,8 @@ def gaps(audited, ingested, t) -> list[tuple[str, str, str]]:
     found = []
     for name in tables.TABLES:
         if name in audited.clean and name not in ingested.derived:
+            if not audited.clean[name].count().to_pandas():
+                found.append(_empty(name, t))
             continue
         derived = name in audited.clean
         found.append(
@@ -234,6 +240,14 @@ def gaps(audited, ingested, t) -> list[tuple[str, str, str]]:
                 )
             )
     return found
+
+
+def _empty(name: str, t) -> tuple[str, str, str]:
+    return (
+        t.text(SWITCHES_ON[name]),
+        t.say("The table {table:text} was delivered, but no row of it can be used.", table=t.labels(name)),
+        t.text("The row ledger and the reasons of the quarantine say what became of its rows."),
+    )
 
 
 def treatments(t) -> pd.DataFrame:
