@@ -261,6 +261,7 @@ def line(
         whole = kind in ("count", "yuan") and low >= 0
         ax.set_ylim(0 if whole or 0 <= low < 0.4 * high else low - room, top)
         ax.set_yticks(*_ticks(t, kind, *ax.get_ylim(), 4))
+        ax.tick_params(axis="x", pad=7)
         if x_kind in ("day", "month"):
             spots = data[x].iloc[
                 np.unique(np.linspace(0, len(data) - 1, 3 if size == "third" else 6).round().astype(int))

@@ -24,7 +24,7 @@ TONES = ("good", "warn", "bad", "plain")
 DIRECTIONS = ("better", "worse", "flat", "none")
 _STYLE = Path(__file__).parent / "template"
 _DAY = re.compile(r"\b\d{4}-\d\d-\d\d(?: \d\d:\d\d)?\b")
-_GLUE = re.compile(r"(?<=[¥\d]) (?=[\d%]|M\b|bn\b|km\b|/ 100|万元|亿元|元|公里|个|年|月|日)")
+_GLUE = re.compile(r"(?<=[¥\d]) (?=[\d%]|M\b|bn\b|km\b|/ 100|万元|亿元|元|公里|个|年|月|日)|(?<=\d /) (?=100)")
 
 
 def esc(text: object) -> str:
@@ -319,7 +319,7 @@ def _cell(frame: pd.DataFrame, i: int, col: Col, rules: Mapping[str, _Guard], t:
         largest = float(frame[col.name].abs().max())
         part = 100 * abs(float(value)) / largest if largest else 0
         bar = f'<span class="dk-bar"><i style="width:{part:.0f}%"></i></span>'
-    shown = _DAY.sub(r'<span class="dk-nb">\g<0></span>', esc(t.value(value, col.kind)))
+    shown = _DAY.sub(r'<span class="dk-nb">\g<0></span>', esc(t.value(value, col.kind)).replace(" · ", "\u00a0· "))
     return f"{opened}{shown}{bar}</{element}>"
 
 
