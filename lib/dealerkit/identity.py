@@ -202,26 +202,22 @@ def _person_ids(nodes: pd.DataFrame, key: str) -> pd.Series:
 
 
 def _cars(clean: dict[str, ir.Table], records: pd.DataFrame, as_of: date) -> ir.Table:
-    """Cars in hand at ``as_of``: not disposed of, not traded in, not bought later by somebody else."""
+    """Cars bought by ``as_of``; in hand when neither disposed of nor traded in since. ``left_on``: the day of the
+    trade-in, None while the car is held or when only the export says that it is gone."""
     who = ibis.memtable(records[["customer_id", "person_id"]].drop_duplicates("customer_id"))
     vehicles = clean["vehicles"]
     held = vehicles.inner_join(who, "customer_id")
+    held = held.filter(held.purchased_on.isnull() | (held.purchased_on <= ibis.literal(as_of)))
     gone = held.disposed_on.notnull() & (held.disposed_on <= ibis.literal(as_of))
-    held = held.mutate(left_reason=gone.ifelse("disposed", ibis.null("string")))
+    held = held.mutate(left_reason=gone.ifelse("disposed", ibis.null("string")), left_on=ibis.null("date"))
     if "sales_orders" in clean:
-        traded = (
-            clean["sales_orders"]
-            .filter(_.trade_in_vin.notnull())
-            .group_by(t_vin=_.trade_in_vin)
-            .agg(traded_on=_.delivered_on.max())
-        )
-        held = held.left_join(traded, held.vin == traded.t_vin).drop("t_vin")
+        sales = clean["sales_orders"].filter(_.trade_in_vin.notnull() & (_.delivered_on <= ibis.literal(as_of)))
+        traded = sales.group_by(t_vin=_.trade_in_vin).agg(traded_on=_.delivered_on.max())
+        held = held.left_join(traded, held.vin == traded.t_vin).drop("t_vin", "left_on")
         bought_after = held.purchased_on.notnull() & (held.purchased_on > held.traded_on)
-        held = held.mutate(
-            left_reason=held.left_reason.coalesce(
-                (held.traded_on.notnull() & ~bought_after).ifelse("traded_in", ibis.null("string"))
-            )
-        ).drop("traded_on")
+        left_on = bought_after.ifelse(ibis.null("date"), held.traded_on)
+        reason = held.left_reason.coalesce(left_on.notnull().ifelse("traded_in", ibis.null("string")))
+        held = held.mutate(left_reason=reason, left_on=left_on).drop("traded_on")
     return held.mutate(in_hand=held.left_reason.isnull()).drop("customer_id")
 
 

@@ -423,8 +423,8 @@ def _car_counts(visits: ir.Table, cars: ir.Table, when: ir.Table, as_of: date) -
     known = cars.left_join(driven, cars.vin == driven.d_vin).drop("d_vin")
     known = known.mutate(day=known.purchased_on.coalesce(known.first_day, ibis.literal(as_of)))
     c = _up_to(known, when)
-    held = c.in_hand | (c.origin < ibis.literal(as_of))
-    c = c.filter(held)
+    # That a car was disposed of is only known at delivery; a trade-in is known from its day.
+    c = c.filter(c.in_hand | ((c.origin < ibis.literal(as_of)) & (c.left_on.isnull() | (c.left_on > c.origin))))
     months = (_days(c.origin, c.purchased_on) / DAYS_PER_MONTH).floor()
     now = c.origin == ibis.literal(as_of)
     made = c.group_by(["person_id", "origin"]).agg(
