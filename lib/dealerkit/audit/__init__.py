@@ -311,9 +311,9 @@ def _example(table: Table, check: Check, delivered: str) -> str:
     column = table[check.columns[0]]
     if not delivered:
         return "∅"
-    # Identifiers without a kind of their own may still hold a phone or a name.
+    # Identifiers without a kind of their own may still hold a phone or a name, and numbers typed into the wrong column.
     kind = column.personal or ("id" if column.type == "text" else None)
-    return mask(delivered, kind) if kind else delivered[:24]
+    return mask(delivered, kind)
 
 
 def _column_facts(t: ir.Table, table: Table) -> pd.DataFrame:
