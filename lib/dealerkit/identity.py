@@ -198,13 +198,14 @@ def _person_ids(nodes: pd.DataFrame, key: str) -> pd.Series:
         ("P" + hashlib.blake2b(f"{source}\x1f{record}".encode(), key=secret, digest_size=7).hexdigest())
         for source, record in zip(first["source"], first["customer_id"], strict=True)
     ]
-    return nodes["group"].map(pd.Series(ids, index=first.index))
+    return nodes["group"].map(pd.Series(ids, index=first.index, dtype=object))
 
 
 def _cars(clean: dict[str, ir.Table], records: pd.DataFrame, as_of: date) -> ir.Table:
     """Cars bought by ``as_of``; in hand when neither disposed of nor traded in since. ``left_on``: the day of the
     trade-in, None while the car is held or when only the export says that it is gone."""
-    who = ibis.memtable(records[["customer_id", "person_id"]].drop_duplicates("customer_id"))
+    ids = records[["customer_id", "person_id"]].drop_duplicates("customer_id")
+    who = ibis.memtable(ids, schema={"customer_id": "string", "person_id": "string"})
     vehicles = clean["vehicles"]
     held = vehicles.inner_join(who, "customer_id")
     held = held.filter(held.purchased_on.isnull() | (held.purchased_on <= ibis.literal(as_of)))

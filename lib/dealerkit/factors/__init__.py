@@ -216,7 +216,8 @@ def _ratio(part, whole) -> ir.FloatingValue:
 
 
 def _person_of(records: pd.DataFrame) -> ir.Table:
-    return ibis.memtable(records[["customer_id", "person_id"]].drop_duplicates("customer_id"))
+    ids = records[["customer_id", "person_id"]].drop_duplicates("customer_id")
+    return ibis.memtable(ids, schema={"customer_id": "string", "person_id": "string"})
 
 
 def _visits(clean: dict[str, ir.Table], who: ir.Table, cars: ir.Table) -> ir.Table:

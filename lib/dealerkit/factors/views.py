@@ -243,7 +243,7 @@ def coverage(now: pd.DataFrame, t) -> pd.DataFrame:
     for klass, name in CLASSES.items():
         own = declared[declared["class"] == klass]
         share = known[own["factor"]]
-        weakest = own.set_index("factor")["label"][share.idxmin()]
+        weakest = own.set_index("factor")["label"][share.fillna(0).idxmin()]
         rows.append(
             {
                 "class": t.text(name),
