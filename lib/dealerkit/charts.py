@@ -17,6 +17,7 @@ from typing import Protocol
 import matplotlib
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -205,7 +206,8 @@ def hist(
     with _style(size) as width:
         counts, edges = np.histogram(data, bins=bins)
         fig, ax = _figure(width, 2.5 if size == "third" else 2.9)
-        ax.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=ACCENT, edgecolor="white", linewidth=0.8)
+        sns.histplot(x=data, bins=list(edges), ax=ax, color=ACCENT, alpha=1, edgecolor="white", linewidth=0.8)
+        ax.set(xlabel="", ylabel="")
         ax.set_yticks([])
         ax.set_ylim(0, max(int(counts.max()), 1) * 1.2)
         _x_ticks(ax, t, kind, edges[0], edges[-1], 4 if size == "third" else 7)
@@ -243,7 +245,11 @@ def line(
         ax.set_axisbelow(True)
         if lo and hi:
             ax.fill_between(data[x], data[lo].astype(float), data[hi].astype(float), color=ACCENT, alpha=0.16, lw=0)
-        ax.plot(data[x], data[y].astype(float), color=ACCENT, lw=2.2, marker="o" if len(data) <= 12 else "", ms=4)
+        dots = {"marker": "o", "markersize": 4, "markeredgewidth": 0} if len(data) <= 12 else {}
+        sns.lineplot(
+            x=data[x], y=data[y].astype(float), ax=ax, color=ACCENT, lw=2.2, estimator=None, errorbar=None, **dots
+        )
+        ax.set(xlabel="", ylabel="")
         last = data.iloc[-1]
         ax.annotate(
             t.value(last[y], kind),
@@ -357,7 +363,8 @@ def heat(
         room = int(6.6 / len(frame.columns) / 0.075)  # letters that a column has room for, beside the row labels
         columns = ["\n".join(textwrap.wrap(str(c), room, break_long_words=False)) or " " for c in frame.columns]
         fig, ax = _figure(width, 0.35 + 0.36 * len(frame) + 0.17 * max(c.count("\n") for c in columns))
-        ax.pcolormesh(np.ma.masked_invalid(values), cmap=_HEAT, vmin=low, vmax=high, edgecolors="white", linewidth=2)
+        looks = {"cmap": _HEAT, "vmin": low, "vmax": high, "cbar": False, "linewidths": 2, "linecolor": "white"}
+        sns.heatmap(values, ax=ax, mask=np.isnan(values), xticklabels=False, yticklabels=False, **looks)
         for (i, j), value in np.ndenumerate(values):
             missing = np.isnan(value)
             ax.text(
@@ -368,7 +375,6 @@ def heat(
                 va="center",
                 color=SOFT if missing else INK,
             )
-        ax.invert_yaxis()
         ax.xaxis.tick_top()
         ax.tick_params(length=0)
         ax.set_xticks(np.arange(len(columns)) + 0.5, columns, va="bottom", size=9 if room < 14 else None)
