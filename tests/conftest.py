@@ -12,7 +12,9 @@ import pyarrow as pa
 import pytest
 from dealerkit import engine, tables
 from dealerkit import params as params_
+from dealerkit.audit import LINEAGE as CLEAN_LINEAGE
 from dealerkit.audit import Audited, audit
+from dealerkit.audit.standard import plain_texts, typed
 from dealerkit.demo import generate
 from dealerkit.identity import Identified, identify
 from dealerkit.ingest import ingest
@@ -65,6 +67,23 @@ def audit_of(new_connection):
         raw = {name: _raw(connection, name, rows) for name, rows in given.items()}
         made = params_.Params.model_validate({"dealer": "x", "display_name": "X", "gate": "off"} | params)
         return audit(connection, raw, made, asked)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def clean_of(new_connection):
+    """Clean tables of rows without a fault (table → list of {column: text}), made standard and not checked; and their
+    connection."""
+
+    def run(given: dict[str, list[dict]]) -> tuple[object, dict]:
+        connection, clean = new_connection(), {}
+        for name, rows in given.items():
+            table = tables.table(name)
+            texts = plain_texts(_raw(connection, name, rows), table)
+            made = typed(texts, table, {}).select(*table.names, *CLEAN_LINEAGE)
+            clean[name] = engine.keep(connection, f"clean_{name}", made)
+        return connection, clean
 
     return run
 
