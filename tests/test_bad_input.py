@@ -1,0 +1,356 @@
+"""Bad input through the commands: words and exit code 2, or with `gate: off` pages that state what could not be computed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import msoffcrypto.format.ooxml
+import pytest
+import xlsxwriter
+from helpers import PAGES, VISITS, InProcess, Project, as_files, small_dealer, table
+
+GATE_OFF = "gate: off\ndelivered_on: 2026-09-30\n"
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def kit(project, monkeypatch, capsys):
+    return InProcess(project, monkeypatch, capsys)
+
+
+def changed(file: str, column: int, value: str, rows: slice = slice(None)) -> dict[str, str]:
+    """A small dealer with one value written into a column of a file."""
+    lines = small_dealer(60)
+    for row in lines[file][rows]:
+        row[column] = value
+    return as_files(lines)
+
+
+def personal_values(project: Project, dealer: str) -> set[str]:
+    """Names, phones and VINs of the small dealer."""
+    text = "".join(p.read_bytes().decode("utf-8", "replace") for p in (project.folder / "data/raw" / dealer).iterdir())
+    return set(re.findall(r"Rider Number\d{4}|139\d{8}|L0XAA1B20KK\d{6}", text))
+
+
+def refused(project: Project, done: tuple[int, str], dealer: str, *words: str) -> str:
+    """The command refused in words: exit code 2, these words and a remedy, nothing personal, nothing half-written."""
+    code, said = done
+    assert code == 2, said
+    for word in words:
+        assert word in said, said
+    assert re.search(r"\n +→ \w", said), said
+    assert "Traceback" not in said and 'File "' not in said
+    assert not [value for value in personal_values(project, dealer) if value in said]
+    build = project.folder / "build" / dealer
+    assert not (project.folder / "reports").exists()
+    assert not (build / "10-audit").exists() and not (build / "10-audit.ipynb").exists()
+    if build.exists():
+        status = json.loads((build / "status.json").read_text(encoding="utf-8"))
+        assert status["code"] == 2 and status["message"] in said
+    return said
+
+
+# ---- what the files hold ----------------------------------------------------------------------------------------
+
+ENTRY = 'files:\n  - {file: "visits.csv"}\n  - {file: "vehicles.csv"}\n  - {file: "customers.csv"}\n'
+FINE = as_files(small_dealer(60))
+
+
+def twice(text: str, column: int) -> str:
+    lines = [line.split(",") for line in text.splitlines()]
+    return "\n".join(",".join([*cells, cells[column]]) for cells in lines) + "\n"
+
+
+def without(text: str, column: int) -> str:
+    lines = [line.split(",") for line in text.splitlines()]
+    return "\n".join(",".join(cells[:column] + cells[column + 1 :]) for cells in lines) + "\n"
+
+
+REFUSED = {
+    "a file named in the params is missing": (
+        {k: v for k, v in FINE.items() if k != "visits.csv"} | {"visit.csv": FINE["visits.csv"]},
+        ENTRY,
+        ["no file 'visits.csv' in the raw folder", "nearest: 'visit.csv'", "mend file: in the params"],
+    ),
+    "an empty file": (
+        FINE | {"visits.csv": ""},
+        "",
+        ["visits.csv: the file is empty (0 bytes)", "export it again"],
+    ),
+    "no file at all": ({}, "", ["the raw folder holds no file", "put the dealer's exports there"]),
+    "the encoding named is wrong": (
+        FINE | {"visits.csv": table("工单号,车架号,送修日期", [["R1", "V1", "2026-01-01"]]).encode("gb18030")},
+        ENTRY.replace('"visits.csv"', '"visits.csv", encoding: utf-8'),
+        ["visits.csv: cannot be read as text: not UTF-8 (byte 0xB9 at position 1, line 1)"],
+    ),
+    "no encoding fits": (
+        FINE | {"visits.csv": FINE["visits.csv"].encode() + b"R9,\xff\xff,,\n"},
+        "",
+        ["visits.csv: cannot be read as text: not UTF-8 (byte 0xFF", "not GB18030 (byte 0xFF", "line 182"],
+    ),
+    "a required column is missing": (
+        FINE | {"visits.csv": without(FINE["visits.csv"], VISITS.split(",").index("opened_at"))},
+        "",
+        ["visits.csv", "opened_at", "Opened at", "送修日期"],
+    ),
+    "a column twice": (
+        FINE | {"visits.csv": twice(FINE["visits.csv"], VISITS.split(",").index("opened_at"))},
+        "",
+        ["visits.csv", "the same header twice for opened_at", 'columns: {opened_at: "'],
+    ),
+    "dates that are none": (
+        changed("visits.csv", 3, "next week"),
+        "",
+        ["opened_at", "first in visits.csv, row 2: 'next week'", "allowed: 2026-01-05", "check the date column"],
+    ),
+    "half the dates are none": (
+        changed("visits.csv", 3, "2026-02-30", slice(0, 120)),
+        "",
+        [
+            "service_orders: 120 of 180 rows (67%) are in quarantine",
+            "opened_at: 120 rows",
+            "first in visits.csv, row 2: '2026-02-30'",
+            "allowed: 30%",
+            "allowed: 2026-01-05",
+        ],
+    ),
+    "VINs that are none": (
+        changed("visits.csv", 1, "", slice(0, 120)),
+        "",
+        [
+            "service_orders: 120 of 180 rows (67%) are in quarantine",
+            "vin: 120 rows",
+            "first in visits.csv, row 2",
+            "17 letters and digits",
+        ],
+    ),
+    "0 rows": (
+        as_files({"customers.csv": [], "vehicles.csv": [], "visits.csv": []}),
+        "delivered_on: 2026-09-30\n",
+        ["service_orders: 0 usable rows, needed: 50", "`gate: off` reports all the same"],
+    ),
+    "0 rows and no day": (
+        as_files({"customers.csv": [], "vehicles.csv": [], "visits.csv": []}),
+        "gate: off\n",
+        ["no row has a readable date in opened_at", "delivered_on"],
+    ),
+    "1 customer": (as_files(small_dealer(1)), "", ["service_orders: 3 usable rows, needed: 50", "`gate: off`"]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_files_that_cannot_carry_a_report_are_refused_in_words(project, kit, case):
+    files, params, words = REFUSED[case]
+    project.dealer("small", files, params)
+    refused(project, kit.execute("small"), "small", *words)
+
+
+def test_a_workbook_with_a_password(project, kit, tmp_path):
+    raw = project.dealer("small", FINE)
+    with xlsxwriter.Workbook(tmp_path / "open.xlsx") as book:
+        book.add_worksheet("visits").write_row(0, 0, VISITS.split(","))
+    with open(tmp_path / "open.xlsx", "rb") as stream, open(raw / "visits.xlsx", "wb") as out:
+        msoffcrypto.format.ooxml.OOXMLFile(stream).encrypt("open sesame", out)
+    said = refused(project, kit.execute("small"), "small", "visits.xlsx: the workbook is protected by a password")
+    assert "take the password off" in said and "sesame" not in said
+
+
+def test_all_problems_come_at_once(project, kit):
+    project.dealer("small", FINE | {"visits.csv": "", "customers.csv": ""})
+    refused(project, kit.execute("small"), "small", "2 problems", "visits.csv", "customers.csv")
+
+
+# ---- params and names ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("windos: {lost_months: 3}", ["params/small.yaml: 1 problem", "windos: unknown key; nearest: 'windows'"]),
+        (
+            "windows: {lost_month: 3}",
+            ["windows.lost_month: unknown key; nearest: 'lost_months'; allowed: active_months"],
+        ),
+        ("gate: {min_rows: many}", ["gate.min_rows = 'many'", "integer"]),
+        ("delivered_on: 2026-02-30", ["delivered_on", "date"]),
+        ("windows: {lost_months: 3", ["params/small.yaml, line", "not valid YAML"]),
+    ],
+)
+def test_params_that_are_wrong(project, kit, line, words):
+    project.dealer("small", FINE, line + "\n")
+    refused(project, kit.execute("small"), "small", *words)
+
+
+def test_an_unknown_dealer(project, kit):
+    project.dealer("harbour", FINE)
+    words = "no dealer 'habour': params/habour.yaml is missing; nearest: 'harbour'", "known dealers: harbour"
+    refused(project, kit.execute("habour"), "harbour", *words)
+
+
+@pytest.mark.parametrize("name", ["../small", "two words", "small;touch x", "small\n", "", "$(touch x)", "-small"])
+def test_names_that_are_none(project, kit, name):
+    project.dealer("small", FINE)
+    before = set(project.files("."))
+    code, said = kit("execute", "--dealer=" + name, "--stage", "10-audit")
+    assert code == 2 and f"DEALER={name!r} is not a dealer's name" in said and "→ use 1 to 64 letters" in said
+    assert set(project.files(".")) == before
+
+
+@pytest.mark.parametrize(
+    "asked, words",
+    [
+        ("2030-01-01", ["as_of 2030-01-01 lies", "after the last well-filled day", "correct AS_OF="]),
+        ("1990-01-01", ["as_of 1990-01-01 lies before the first visit", "correct AS_OF="]),
+        ("soon", ["as_of 'soon' is no date", "2026-06-30"]),
+    ],
+)
+def test_a_day_that_cannot_be(project, kit, monkeypatch, asked, words):
+    project.dealer("small", FINE)
+    monkeypatch.setenv("AS_OF", asked)
+    refused(project, kit.execute("small"), "small", *words)
+
+
+def test_a_future_day_of_export(project, kit):
+    project.dealer("small", FINE, "delivered_on: 2031-01-01\n")
+    refused(project, kit.execute("small"), "small", "as_of 2031-01-01 lies", "delivered_on in the params")
+
+
+def test_threads_that_are_no_number(project, kit, monkeypatch):
+    project.dealer("small", FINE)
+    monkeypatch.setenv("DEALERKIT_THREADS", "two")
+    refused(project, kit.execute("small"), "small", "DEALERKIT_THREADS='two'", "a whole number from 1")
+
+
+# ---- disk and permissions -----------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_of_its_own(project):
+    """A real file system without room under build/, where mounting one is allowed."""
+    project.dealer("small", FINE)
+    build = project.folder / "build"
+    build.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32k", "none", build], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting needs rights that this user does not have")
+    try:
+        done = project.kit("execute", "--dealer", "small", "--stage", "10-audit")
+        left = [p.name for p in (build / "small").iterdir()]
+    finally:
+        subprocess.run(["umount", build], check=True)
+    assert done.returncode == 2, done.stderr
+    assert "the disk is full" in done.stderr and "→ free some space" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "10-audit" not in left and "10-audit.ipynb" not in left
+
+
+@pytest.mark.parametrize(
+    "number, words",
+    [(errno.ENOSPC, ["the disk is full", "→ free some space"]), (errno.EACCES, ["no permission", "→ give yourself"])],
+)
+@pytest.mark.parametrize("step", ["folder", "notebook"])
+def test_a_disk_that_takes_nothing(project, kit, monkeypatch, number, words, step):
+    project.dealer("small", FINE)
+
+    def refuses(self, *_arguments, **_named):
+        raise OSError(number, os.strerror(number), str(self))
+
+    target = (Path, "mkdir") if step == "folder" else (Path, "replace")
+    with monkeypatch.context() as patch:
+        patch.setattr(*target, refuses)
+        code, said = kit.execute("small")
+    assert code == 2 and all(word in said for word in words), said
+    assert "Traceback" not in said and str(project.folder) not in said
+    assert not (project.folder / "build/small/10-audit.ipynb").exists()
+
+
+def test_a_folder_without_write_permission(project, kit):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    project.dealer("small", FINE)
+    (project.folder / "build").mkdir(mode=0o500)
+    code, said = kit.execute("small")
+    assert code == 2 and "no permission for build" in said and "chmod u+w" in said and "Traceback" not in said
+
+
+# ---- gate: off ----------------------------------------------------------------------------------------------------
+
+STATED = {
+    "0 rows": (
+        as_files({"customers.csv": [], "vehicles.csv": [], "visits.csv": []}),
+        [
+            "The table Workshop visits was delivered, but no row of it can be used.",
+            "The table Customers was delivered, but no row",
+        ],
+    ),
+    "0 visits": (
+        as_files(small_dealer(3) | {"visits.csv": []}),
+        ["The table Workshop visits was delivered, but no row of it can be used.", "No workshop visit has an amount."],
+    ),
+    "1 customer": (as_files(small_dealer(1)), ["The purchase model could not be fitted"]),
+    "all customers equal": (as_files(small_dealer(60, equal=True)), ["The purchase model could not be fitted"]),
+    "dates that are none": (
+        changed("visits.csv", 3, "next week"),
+        ["The table Workshop visits was delivered, but no row of it can be used."],
+    ),
+    "text in a money column": (changed("visits.csv", 8, "a lot"), ["No workshop visit has an amount."]),
+}
+
+
+@pytest.mark.parametrize("case", STATED)
+def test_without_the_gate_pages_state_what_could_not_be_computed(project, kit, case):
+    files, stated = STATED[case]
+    project.dealer("small", files, GATE_OFF)
+    pages = kit.report("small")
+    assert set(pages) == set(PAGES)
+    plain = {name: re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)) for name, page in pages.items()}
+    for words in stated:
+        assert words in plain["index.html"], words
+    for name, text in plain.items():
+        assert not re.search(r"\b(nan|NaN|NaT|inf|None)\b", _visible(pages[name])), name
+        assert not [value for value in personal_values(project, "small") if value in text]
+
+
+def _visible(page: str) -> str:
+    """Words of a page, without its code and style."""
+    page = re.sub(r"(?s)<(style|script|pre|code)\b.*?</\1>", " ", page)
+    return re.sub(r"<[^>]+>", " ", page)
+
+
+def test_text_in_a_money_column_is_named_with_its_place(project, kit):
+    project.dealer("small", changed("visits.csv", 8, "a lot", slice(4, 5)), "delivered_on: 2026-09-30\n")
+    page = re.sub(r"\s+", " ", _visible(kit.report("small")["10-audit.html"]))
+    assert re.search(
+        r"Workshop visits Total, yuan not a number Format legality 1 0\.\d % value set to unknown a lot", page
+    )
+
+
+# ---- the whole command, once per way of failing -------------------------------------------------------------------
+
+
+def test_make_ends_with_2_and_words(project):
+    project.dealer("small", REFUSED["half the dates are none"][0])
+    done = project.make("report", "DEALER=small")
+    said = done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "small · 10-audit: the data cannot carry a report" in said and "first in visits.csv, row 2" in said
+    assert "Traceback" not in said and not [v for v in personal_values(project, "small") if v in said]
+    assert not (project.folder / "reports/small").exists()
+    status = json.loads((project.folder / "build/small/status.json").read_text(encoding="utf-8"))
+    assert status["code"] == 2 and status["stage"] == "10-audit"
+
+
+def test_the_command_ends_with_2_before_a_notebook_starts(project):
+    project.dealer("small", FINE, "windos: 3\n")
+    done = project.kit("execute", "--dealer", "small", "--stage", "10-audit")
+    assert done.returncode == 2 and "nearest: 'windows'" in done.stderr and "Traceback" not in done.stderr
