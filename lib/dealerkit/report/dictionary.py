@@ -127,8 +127,11 @@ def _allowed(column: tables.Column, t: Translator) -> str:
         return ""
     if column.codes:
         place = 1 if t.language == "zh" else 0
-        own = [f"<code>{esc(code)}</code> {esc(spellings[place])}" for code, spellings in column.codes.items()]
-        return "<br>".join(own)
+        return "<br>".join(
+            f"<code>{esc(code)}</code>"
+            + (f" {esc(spellings[place])}" if spellings[place] != code.replace("_", " ") else "")
+            for code, spellings in column.codes.items()
+        )
     if column.lo is not None or column.hi is not None:
         return esc(t.say("{low:number} to {high:number}", low=column.lo, high=column.hi))
     if column.ref:
