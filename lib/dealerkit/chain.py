@@ -195,6 +195,7 @@ def execute(folders: Folders, stage: str) -> None:
                 log_output=False,
                 autosave_cell_every=0,
                 execution_timeout=params.cell_timeout_seconds,
+                extra_arguments=["--log-level=50"],
                 config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
             )
     except Exception as error:
