@@ -127,7 +127,7 @@ CUSTOMERS = _table(
     [
         C("customer_id", "text", "Customer ID", "客户编号", ("客户代码", "客户号", "会员编号", "客户编码", "custno", "customer no", "cust id", "account no", "clientid"), required=True),
         C("customer_type", "code", "Customer type", "客户类型", ("客户性质", "客户类别", "type of customer"),
-          codes={"person": ("person", "个人", "个人客户", "私人", "individual", "private", "p"), "company": ("company", "企业", "企业客户", "单位", "公司", "corporate", "business", "c", "fleet")}),
+          codes={"person": ("person", "个人", "个人客户", "私人", "individual", "private", "p"), "company": ("company", "企业", "企业客户", "单位", "公司", "corporate", "business", "c", "fleet")}, known_from="always"),
         C("name", "text", "Name", "姓名", ("客户姓名", "客户名称", "名称", "车主", "车主姓名", "客户", "customer name", "full name"), personal="name", expected=True),
         C("gender", "code", "Gender", "性别", ("sex",), codes={"m": ("male", "男", "男性", "先生", "man"), "f": ("female", "女", "女性", "女士", "小姐", "woman")}, known_from="always"),
         C("birth_date", "date", "Birth date", "出生日期", ("生日", "出生年月", "date of birth", "birthday", "dob"), personal="birth", known_from="always"),
