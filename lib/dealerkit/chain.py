@@ -312,7 +312,7 @@ def _explained(error: Exception, folders: Folders, stage: str, running: Path) ->
 
 def _source_line(error: Exception) -> str:
     lines = [line for line in str(getattr(error, "source", "")).splitlines() if line.strip()]
-    return lines[0][:120] if lines else "(not known)"
+    return scrubbed(lines[0])[:120] if lines else "(not known)"
 
 
 # ---- render ----------------------------------------------------------------------------------------------------
