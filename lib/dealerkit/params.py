@@ -95,8 +95,6 @@ class CheckParams(_Part):
     """How far an odometer may go down between visits before it counts as rolled back."""
     max_customers_per_phone: Annotated[int, Field(ge=2)] = 5
     """A phone on more customers than this is not anybody's own."""
-    completeness_share: Share = 0.9
-    """A column that a good export fills is reported when a smaller share is filled."""
     earliest_date: date = date(1980, 1, 1)
     """Dates before it are impossible."""
 

@@ -7,7 +7,7 @@ holds for every table and file, or the audit itself fails.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import ibis
@@ -38,11 +38,15 @@ LINEAGE = ("_source", "_file", "_row")
 
 @dataclass(frozen=True)
 class AsOf:
-    """The day of which all is computed, how it was found, and how many visits lie after it."""
+    """The day of which all is computed, how it was found, and how many visits lie after it.
+
+    ``export_day`` is the last day the export can speak of; it lies after ``day`` when an earlier one was asked for.
+    """
 
     day: date
     rule: str
     cut_off: int
+    export_day: date | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def find_as_of(visits: ir.Table, delivered_on: date | None, asked: date | None) 
     given = (asked, "asked") if asked else (delivered_on, "delivered_on") if delivered_on else None
     if days.empty:
         if given:
-            return AsOf(*given, cut_off=0)
+            return AsOf(*given, cut_off=0, export_day=given[0])
         raise UserError(
             f"service_orders: no row has a readable date in opened_at{_first_delivered(visits)}",
             "check the date column and its mapping in the params, or name the day of the export there (delivered_on)",
@@ -112,7 +116,7 @@ def find_as_of(visits: ir.Table, delivered_on: date | None, asked: date | None) 
             f"as_of {day} lies before the first visit ({counts.index[0].date()})",
             "correct AS_OF= or delivered_on in the params",
         )
-    return AsOf(day, rule, int(counts[counts.index.date > day].sum()))
+    return AsOf(day, rule, int(counts[counts.index.date > day].sum()), max(day, found) if rule == "asked" else day)
 
 
 def _first_delivered(visits: ir.Table) -> str:
@@ -157,10 +161,9 @@ def audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: dat
     values = {t.name: _standardise(connection, t, raw[t.name]) for t in present}
     as_of = find_as_of(values["service_orders"], params.delivered_on, asked_as_of)
     done: dict[str, _Checked] = {}
-    clean: dict[str, ir.Table] = {}
     for table in present:
-        done[table.name] = _check_table(connection, table, values[table.name], clean, as_of.day, params)
-        clean[table.name] = done[table.name].clean
+        done[table.name] = _check_table(connection, table, _cut(values[table.name], table, as_of), done, as_of, params)
+    clean = {name: checked.clean for name, checked in done.items()}
     parts = list(done.values())
     ledger = pd.concat([p.ledger for p in parts], ignore_index=True)
     _must_balance(ledger, raw)
@@ -188,9 +191,19 @@ def _standardise(connection, table: Table, raw: ir.Table) -> ir.Table:
     return engine.keep(connection, f"typed_{table.name}", typed(texts, table, date_order_evidence(texts, table)))
 
 
+def _cut(values: ir.Table, table: Table, as_of: AsOf) -> ir.Table:
+    """Rows after an earlier day that was asked for are no faults: they are marked, and not checked."""
+    if as_of.day == as_of.export_day or table.date is None:
+        return values
+    day = values[table.date].cast("date")
+    later = (values["_kind"] == "row") & (day > ibis.literal(as_of.day)) & (day <= ibis.literal(as_of.export_day))
+    return values.mutate(_kind=later.fill_null(False).ifelse("later", values["_kind"]))
+
+
 @dataclass(frozen=True)
 class _Checked:
     clean: ir.Table
+    keys: ir.Table
     quarantine: ir.Table
     merged: ir.Table
     faults: ir.Table
@@ -199,10 +212,13 @@ class _Checked:
     ledger: pd.DataFrame
 
 
-def _check_table(connection, table: Table, values: ir.Table, clean: dict, as_of: date, params: Params) -> _Checked:
+def _check_table(
+    connection, table: Table, values: ir.Table, done: dict[str, _Checked], as_of: AsOf, params: Params
+) -> _Checked:
     """All checks of one table, evaluated in one pass into a table of flags; the rest reads the flags."""
-    base = rules.context(values, table, clean, as_of, params.checks)
-    checks = rules.checks_for(table, base, as_of, params.checks)
+    clean, keys = ({n: getattr(c, part) for n, c in done.items()} for part in ("clean", "keys"))
+    base = rules.context(values, table, clean, keys, as_of.day, params.checks)
+    checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks)
     flags = {
         f"f{i}": (base["_kind"] == "row").ifelse(check.expression(base), ibis.null("boolean"))
         for i, check in enumerate(checks)
@@ -223,6 +239,7 @@ def _check_table(connection, table: Table, values: ir.Table, clean: dict, as_of:
     faults = _faults(sorted_, checks, place)
     return _Checked(
         clean=engine.keep(connection, f"clean_{table.name}", _clean(sorted_, table, checks)),
+        keys=sorted_.filter((_.fate == "clean") | (sorted_["_kind"] == "later")).select(table.key[0]).distinct(),
         quarantine=sorted_.select(**place, fate=sorted_.fate, reasons=_reasons(sorted_, checks))
         .filter(_.fate == "quarantined")
         .drop("fate"),
@@ -368,10 +385,10 @@ def _scores(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _health(scores: pd.DataFrame) -> float:
-    """Mean over dimensions of the mean over tables: a dimension counts once, however many checks it has."""
+    """Mean over the dimensions of the score of each one's weakest table, so that a weak spot shows."""
     if scores.empty:
         return 0.0
-    return round(float(scores.groupby("dimension")["score"].mean().mean()), 1)
+    return round(float(scores.groupby("dimension")["score"].min().mean()), 1)
 
 
 def _gate(audited: Audited, params: Params) -> None:
@@ -382,9 +399,9 @@ def _gate(audited: Audited, params: Params) -> None:
         if not table.required:
             continue
         rows = audited.ledger[audited.ledger["table"] == table.name][["raw", "clean", "quarantined"]].sum()
-        # Rows after an earlier as_of were cut off on purpose: they say nothing against the export.
-        cut = audited.as_of.cut_off if table.name == "service_orders" and audited.as_of.rule != "found" else 0
-        share = max(rows["quarantined"] - cut, 0) / max(rows["raw"] - cut, 1)
+        later = audited.quarantine.filter((_.table == table.name) & (_.reasons == "not_a_record.later"))
+        cut = int(later.count().to_pandas())
+        share = (rows["quarantined"] - cut) / (rows["raw"] - cut) if rows["raw"] > cut else 0
         if share > params.gate.max_quarantined_share:
             problems.append(
                 f"{table.name}: {rows['quarantined']} of {rows['raw']} rows ({share:.0%}) are in quarantine, "

@@ -37,7 +37,10 @@ ACTIONS = {
 }
 
 #: Reasons of rows that never were records.
-NOT_RECORDS = {"total": N_("a total row"), "header": N_("a header repeated inside the file"), "ragged": N_("more cells than the header")}
+NOT_RECORDS = {
+    "total": N_("a total row"), "header": N_("a header repeated inside the file"), "ragged": N_("more cells than the header"),
+    "later": N_("dated after the day asked for"),
+}
 
 MOBILE = r"^1[3-9]\d{9}$"
 VIN = r"^[A-HJ-NPR-Z0-9]{17}$"
@@ -229,17 +232,17 @@ def _from_id(t: ir.Table, differs: ir.BooleanValue) -> ir.BooleanValue:
     return (t.id_number.re_search(RESIDENT_ID) & ~resident_id_digit_wrong(t.id_number)).ifelse(differs, ibis.null("boolean"))
 
 
-def context(typed: ir.Table, table: Table, clean: dict[str, ir.Table], as_of: date, params: CheckParams) -> ir.Table:
-    """``typed`` with what the checks of ``table`` look up: ranks of repeated keys, references to the clean
-    parents, windows over the same car or phone."""
+def context(typed: ir.Table, table: Table, clean: dict[str, ir.Table], keys: dict[str, ir.Table], as_of: date, params: CheckParams) -> ir.Table:
+    """``typed`` with what the checks of ``table`` look up: ranks of repeated keys, references to the parents'
+    ``keys``, values of the ``clean`` parents, windows over the same car or phone."""
     base = _with_ranks(typed, table)
     base = base.mutate(x_year_ago=ibis.literal(as_of) - ibis.interval(days=365), x_month_ago=ibis.literal(as_of) - ibis.interval(days=30),
                        x_half_year_ago=ibis.literal(as_of) - ibis.interval(days=182))
     for column in table.columns:
         if column.format == "vin":
             base = _with_check_digit(base, column)
-        if column.ref in clean:
-            base = _with_reference(base, column, clean[column.ref])
+        if column.ref in keys:
+            base = _with_reference(base, column, keys[column.ref])
     if table.name == "customers":
         base = _with_customer_windows(base, clean.get("staff"), params)
     if table.name == "sales_orders" and "customers" in clean:
@@ -279,8 +282,8 @@ def _with_check_digit(base: ir.Table, column: Column) -> ir.Table:
 
 def _with_reference(base: ir.Table, column: Column, parent: ir.Table) -> ir.Table:
     key = tables.table(column.ref).key[0]
-    keys = parent.select(x_parent=parent[key]).distinct()
-    joined = base.left_join(keys, base[column.name] == keys.x_parent)
+    known = parent.select(x_parent=parent[key])
+    joined = base.left_join(known, base[column.name] == known.x_parent)
     missing = joined[column.name].notnull().ifelse(joined.x_parent.isnull(), ibis.null("boolean"))
     return joined.mutate(**{f"x_ref_{column.name}": missing}).drop("x_parent")
 

@@ -77,6 +77,11 @@ def facts(audited, ingested) -> dict[str, tuple]:
     reachable = int(audited.clean["customers"].phone.notnull().sum().to_pandas() or 0)
     visits = audited.clean["service_orders"]
     first_visit = visits.opened_at.min().to_pandas()
+    # Rows after an earlier day that was asked for are neither usable nor faulty.
+    later = int(audited.quarantine.filter(_.reasons == "not_a_record.later").count().to_pandas())
+    # What is merely out of date is not what to mend first.
+    mendable = failing[~failing["dimension"].isin(["timeliness", "duplication"])]
+    top = mendable.sort_values(["failed", "check"], ascending=[False, True])
     weakest = audited.scores.sort_values(["score", "table", "dimension"]).head(1)
     return {
         "as_of": (audited.as_of.day, None, "service_orders"),
@@ -85,7 +90,11 @@ def facts(audited, ingested) -> dict[str, tuple]:
         "health_score": (audited.health, int(results["checked"].sum()), "results"),
         "raw_rows": (int(ledger["raw"]), len(audited.ledger), "ledger"),
         "clean_rows": (int(ledger["clean"]), len(audited.ledger), "ledger"),
-        "clean_share": (ledger["clean"] / ledger["raw"] if ledger["raw"] else None, len(audited.ledger), "ledger"),
+        "clean_share": (
+            ledger["clean"] / (ledger["raw"] - later) if ledger["raw"] > later else None,
+            len(audited.ledger),
+            "ledger",
+        ),
         "quarantined_rows": (int(ledger["quarantined"]), len(audited.ledger), "ledger"),
         "merged_rows": (int(ledger["merged"]), len(audited.ledger), "ledger"),
         "checks_count": (len(results), len(results), "results"),
@@ -101,12 +110,8 @@ def facts(audited, ingested) -> dict[str, tuple]:
         "customer_records": (records, int(customers["rows"].sum()), "customers"),
         "unreachable_records": (records - reachable, records, "customers"),
         "unreachable_share": ((records - reachable) / records if records else None, records, "customers"),
-        "top_fault_check": (
-            failing.sort_values(["failed", "check"], ascending=[False, True])["check"].iloc[0] if len(failing) else "",
-            len(results),
-            "results",
-        ),
-        "top_fault_rows": (int(failing["failed"].max()) if len(failing) else 0, len(results), "results"),
+        "top_fault_check": (top["check"].iloc[0] if len(top) else "", len(results), "results"),
+        "top_fault_rows": (int(top["failed"].iloc[0]) if len(top) else 0, len(results), "results"),
         "weakest_score": (
             float(weakest["score"].iloc[0]) if len(weakest) else None,
             int(weakest["checked"].sum()),
@@ -147,7 +152,10 @@ def failing_checks(audited, t, most: int | None = None) -> pd.DataFrame:
         " · ".join(v for v in dict.fromkeys(shown.split(" · ")) if v != "∅") for shown in failing["examples"]
     ]
     places = zip(failing["table"], failing["column"], failing["message"], strict=True)
-    failing["what"] = [f"{table} · {column}: {message}" for table, column, message in places]
+    failing["what"] = [
+        t.say("{table:text} · {column:text}: {message:text}", table=table, column=column, message=message)
+        for table, column, message in places
+    ]
     return failing.head(most) if most else failing
 
 
