@@ -387,7 +387,7 @@ def test_scores_weigh_what_was_checked(worked):
         score = worked.scores.set_index(["table", "dimension"]).loc[(table, dimension)]
         assert (score["checked"], score["failed"]) == (part["checked"].sum(), part["failed"].sum())
         assert score["score"] == pytest.approx(100 * (1 - part["failed"].sum() / part["checked"].sum()), abs=0.05)
-    assert worked.health == pytest.approx(worked.scores.groupby("dimension")["score"].mean().mean(), abs=0.05)
+    assert worked.health == pytest.approx(worked.scores.groupby("dimension")["score"].min().mean(), abs=0.05)
     assert (worked.results["failed"] <= worked.results["checked"]).all()
 
 
@@ -690,3 +690,16 @@ def test_the_ledger_of_the_demo_balances(demo):
     ledger = demo.audited.ledger
     assert (ledger["raw"] == ledger["clean"] + ledger["quarantined"] + ledger["merged"]).all()
     assert ledger.groupby("table")["raw"].sum().to_dict() == {name: len(frame) for name, frame in demo.raw.items()}
+
+
+def test_rows_after_an_earlier_day_asked_for_are_cut_and_no_faults(audit_of):
+    visit = {"vin": "LZZZZZ0Z0A0000001", "settled_at": None, "order_type": "maintenance"}
+    days = ["2026-01-10", "2026-01-20", "2026-02-10", "2026-02-20"]
+    orders = [visit | {"order_id": f"O{i}", "opened_at": day} for i, day in enumerate(days)]
+    lines = [{"order_id": f"O{i}", "line_no": "1", "kind": "part"} for i in range(4)]
+    done = audit_of({"service_orders": orders, "service_lines": lines}, asked=date(2026, 1, 31))
+    assert done.quarantine.to_pandas()["reasons"].tolist() == ["not_a_record.later"] * 2
+    failed = done.results.set_index("check")["failed"]
+    assert failed["service_orders.opened_at_not_in_future"] == 0
+    assert failed["service_lines.order_id_known"] == 0
+    assert done.as_of.cut_off == 2

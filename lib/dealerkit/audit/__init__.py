@@ -317,7 +317,7 @@ def _results(t: ir.Table, checks: list[Check], table: Table, faults: ir.Table) -
                 "message": check.message,
                 "checked": checked,
                 "failed": failed,
-                "share": round(failed / checked, 9) if checked else None,
+                "share": round(failed / checked, 9) if checked else float("nan"),
                 "examples": " · ".join(_example(table, check, value) for value in shown["delivered"]),
             }
         )

@@ -268,7 +268,7 @@ def person_factors(
     counts = [
         c for c in frame if "_count_" in c or c == "cars_count" or (c.startswith("spend_yuan") and _has_amounts(clean))
     ]
-    frame[counts] = frame[counts].fillna(0)
+    frame[counts] = frame[counts].astype(float).fillna(0)
     yuan = [c for c in frame if "yuan" in c]
     frame[yuan] = frame[yuan].astype(float)
     frame = _with_value(frame, visits, sorted(origins), params)
