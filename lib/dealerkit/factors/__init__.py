@@ -579,7 +579,7 @@ def _value_at(days: pd.DataFrame, origin: date, params: Params) -> pd.DataFrame:
 
 
 def car_factors(clean: dict[str, ir.Table], cars: ir.Table, as_of: date) -> ir.Table:
-    """One row per person and car in hand with the columns of `CAR_FACTORS`, at ``as_of``."""
+    """One row per person and car in hand with the columns of `CAR_FACTORS`, at ``as_of``, in the order of both."""
     day = ibis.literal(as_of)
     visits = clean["service_orders"].mutate(day=_.opened_at.date())
     v = visits.filter(visits.day <= day)
@@ -610,7 +610,7 @@ def car_factors(clean: dict[str, ir.Table], cars: ir.Table, as_of: date) -> ir.T
         recency_days=joined.recency_days,
         odometer_km_last=joined.odometer_km_last,
         odometer_km_per_year=(years >= 0.25).ifelse((joined.odometer_km_last / years).round(0), ibis.null("float64")),
-    )
+    ).order_by("person_id", "vin")
 
 
 def dictionary() -> pd.DataFrame:
