@@ -172,7 +172,8 @@ class InProcess:
         monkeypatch.setattr("papermill.execute_notebook", _fake_kernel)
         for name in ("DEALERKIT_STAGE", "DEALERKIT_ROOT", "JUPYTER_RUNTIME_DIR"):
             monkeypatch.setenv(name, "")  # the commands set them; this puts them back afterwards
-        for name in ("AS_OF", "REPORT_LANG", "DEALERKIT_THREADS", "DEALERKIT_VERIFY", "IPYTHONDIR"):
+        monkeypatch.setenv("IPYTHONDIR", str(project.folder / ".ipython"))  # not the user's own
+        for name in ("AS_OF", "REPORT_LANG", "DEALERKIT_THREADS", "DEALERKIT_VERIFY"):
             monkeypatch.delenv(name, raising=False)
 
     def __call__(self, *arguments: str) -> tuple[int, str]:
@@ -187,7 +188,8 @@ class InProcess:
     def report(self, dealer: str) -> dict[str, str]:
         """Every page, by name; each command must end with 0."""
         stamps = [".venv/bin/python", "-I", "-S", "lib/dealerkit/lock.py", dealer, "--", "true"]
-        subprocess.run(stamps, cwd=self.project.folder, env=self.project.environment(), check=True)
+        asked = {"AS_OF": os.environ["AS_OF"]} if "AS_OF" in os.environ else {}
+        subprocess.run(stamps, cwd=self.project.folder, env=self.project.environment(**asked), check=True)
         for stage in STAGES:
             assert (done := self.execute(dealer, stage))[0] == 0, done[1]
         for stage in STAGES:
