@@ -133,12 +133,19 @@ def _unexpected(folders: Folders, stage: str) -> str:
     return f"a failure of the kit: {kind.__name__} in {Path(last.filename).name}, line {last.lineno}\n  the full log is in {log}"
 
 
-_PRIVATE = re.compile(r"\d{7,}|\b[A-HJ-NPR-Z0-9]{17}\b|[^\s@]+@[^\s@]+\.\w+")
+_PRIVATE = re.compile(
+    r"\d(?:[\d -]{5,}\d)|(?<![A-Za-z0-9])[A-HJ-NPR-Za-hj-npr-z0-9]{17}(?![A-Za-z0-9])|[^\s@]+@[^\s@]+\.\w+|[\u4e00-\u9fff][A-Z][·\s]?[A-Z0-9]{5,6}"
+)
+#: The last line of a traceback: what it says of values is not ours, and may quote them.
+_SAID = re.compile(
+    r"(?m)^((?:\w+\.)*\w*(?:Error|Exception|Warning|Interrupt)):.*(?:\n(?!\s*(?:File|Cell|Traceback|--)).*)*"
+)
 
 
 def scrubbed(text: str) -> str:
-    """The text with long digits, VINs and addresses taken out, and without terminal colours."""
-    return _PRIVATE.sub("***", re.sub(r"\x1b\[[0-9;]*m", "", text))
+    """The text without terminal colours, without what exceptions say beyond their kind, and with long digits, VINs,
+    plates and e-mail addresses taken out."""
+    return _PRIVATE.sub("***", _SAID.sub(r"\1: …", re.sub(r"\x1b\[[0-9;]*m", "", text)))
 
 
 def _write_log(folders: Folders, stage: str, text: str) -> str:
@@ -202,9 +209,12 @@ def execute(folders: Folders, stage: str) -> None:
         raise _explained(error, folders, stage, running) from None
     finally:
         shutil.rmtree(part / "spill", ignore_errors=True)
-    _publish(part, target, running, folders.build / f"{stage}.ipynb")
+    _publish(part, target)
     if stage == "90-summary":
         _remember(folders)
+    # Last, since make takes the notebook as the sign that the stage is done.
+    running.replace(folders.build / f"{stage}.ipynb")
+    (folders.build / f"{stage}.failed.ipynb").unlink(missing_ok=True)
     _progress(folders, stage, time.monotonic() - began)
 
 
@@ -221,15 +231,13 @@ def _sockets() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _publish(part: Path, target: Path, running: Path, done: Path) -> None:
-    """The stage's folder, then its notebook, renamed into place."""
+def _publish(part: Path, target: Path) -> None:
+    """The stage's folder, renamed into place."""
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.rename(old)
     part.rename(target)
-    running.replace(done)
-    done.with_suffix(".failed.ipynb").unlink(missing_ok=True)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -295,7 +303,7 @@ def _explained(error: Exception, folders: Folders, stage: str, running: Path) ->
     why = (
         "the kernel died (out of memory, or killed)"
         if isinstance(error, DeadKernelError)
-        else f"{kind}: {scrubbed(value).splitlines()[0][:160] if value.strip() else ''}"
+        else f"{kind} (what it says may hold personal values; it is in the notebook below)"
     )
     return KitError(
         "\n  ".join(
@@ -327,9 +335,14 @@ def render(folders: Folders, stage: str) -> None:
     page.render(
         folders.build / f"{stage}.ipynb",
         folders.page(stage),
-        _context(folders, params, page_name(stage), (stage, "render")),
+        _context(folders, params, page_name(stage), (*_up_to(folders.root, stage), "render")),
         _known(folders, params),
     )
+
+
+def _up_to(root: Path, stage: str) -> list[str]:
+    """The stages whose code a page rests on: its own and those before it."""
+    return [name for name in stages(root) if name <= stage]
 
 
 def dictionary(folders: Folders) -> None:

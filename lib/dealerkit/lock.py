@@ -92,10 +92,10 @@ def run(dealer: str, command: list[str]) -> tuple[int, str]:
             raise stamp.Refused(
                 f"{dealer} is being made by another run", "wait until it has ended; other dealers can be made meanwhile"
             )
-        stamp.stamp(dealer)
         status = f"{build}/status.json"
         if os.path.exists(status):
             os.unlink(status)
+        stamp.stamp(dealer)
     except stamp.Refused as refused:
         print(refused, file=sys.stderr)
         return USER, str(refused).partition("\n")[0]

@@ -10,7 +10,8 @@ def N_(text: str) -> str:
     return text
 
 
-_LONG_DIGITS = re.compile(r"\d{7,}")
+_DATE = re.compile(r"\d{4}([-/.年])\d{1,2}[-/.月]\d{1,2}日?([ T]\d{1,2}:\d{2}(:\d{2})?)?|(19|20)\d{6}")
+_NUMBER = re.compile(r"[-¥￥]?[\d,]*\.?\d+ ?(万|元|km|公里)?")
 
 
 def mask(value: object, kind: str | None = None) -> str:
@@ -18,9 +19,8 @@ def mask(value: object, kind: str | None = None) -> str:
 
     Args:
         value: any value of a cell.
-        kind: kind of personal data as in `tables.PERSONAL` (also ``uscc``), or None for a value that is
-            not personal: it is only shortened, and long runs of digits are masked all the same, since
-            columns get swapped.
+        kind: kind of personal data as in `tables.PERSONAL` (also ``uscc``), or None for a value of a column
+            that is not personal: since columns get swapped, only dates and short numbers are shown whole.
 
     Free text, addresses and birth dates keep nothing; short values keep one character at most.
     """
@@ -30,8 +30,9 @@ def mask(value: object, kind: str | None = None) -> str:
     if not text:
         return "(empty)"
     if kind is None:
-        text = _LONG_DIGITS.sub(lambda run: f"{run[0][:2]}***{run[0][-1]}", text)
-        return text if len(text) <= 40 else text[:39] + "…"
+        if _DATE.fullmatch(text) or (_NUMBER.fullmatch(text) and len(re.sub(r"\D", "", text)) < 7):
+            return text
+        kind = "id"
     if kind in ("free_text", "address", "birth"):
         return "***"
     if kind == "name":

@@ -63,6 +63,8 @@ def check_environment() -> None:
     if as_of:
         try:
             time.strptime(as_of, "%Y-%m-%d")
+            if len(as_of) != 10:
+                raise ValueError
         except ValueError:
             raise Refused(f"AS_OF={as_of!r} is no date", "write year, month and day, as in AS_OF=2026-06-30") from None
     language = os.environ.get("REPORT_LANG", "")

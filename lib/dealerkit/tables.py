@@ -34,7 +34,8 @@ class Column:
         ref: table whose key the column holds.
         expected: how complete a good export is; below it the completeness check warns.
         known_from: the column of the same row that holds the date since which the value is known;
-            ``export`` when only the state at delivery is known; ``always`` when it never changes.
+            ``parent`` when it is known with the record it belongs to; ``export`` when only the state at delivery
+            is known; ``always`` when it never changes.
         null_means: what an empty cell says.
     """
 
@@ -113,7 +114,7 @@ def _table(name, en, zh, row_en, row_zh, key, date, columns, required=False) -> 
     """Build a table; columns without `known_from` are known from the table's date, else at export."""
     done = []
     for column in columns:
-        known = column.known_from or ("always" if column.name in key else date or "export")
+        known = column.known_from or ("always" if column.name in key else date or ("parent" if name == "service_lines" else "export"))
         codes = _YES if column.type == "bool" else column.codes
         done.append(replace(column, known_from=known, codes=codes))
     return Table(name, en, zh, row_en, row_zh, tuple(key), date, tuple(done), required)
@@ -220,16 +221,16 @@ SERVICE_ORDERS = _table(
           codes={"maintenance": ("maintenance", "保养", "定期保养", "常规保养", "首保", "service"), "repair": ("repair", "维修", "一般维修", "机修", "mechanical"), "accident": ("accident", "事故", "事故车", "钣喷", "钣金喷漆", "bodywork", "body"),
                  "warranty": ("warranty", "索赔", "质保", "保修", "三包"), "recall": ("recall", "召回"), "accessory": ("accessory", "精品", "加装", "装潢", "accessories"), "inspection": ("inspection", "检测", "检查", "年检", "check")}),
         C("fault", "text", "Fault", "故障描述", ("客户描述", "故障现象", "complaint text", "fault description"), personal="free_text"),
-        C("labour_yuan", "money", "Labour, yuan", "工时费（元）", ("工时费", "工时金额", "labour", "labor"), lo=0, hi=2_000_000),
-        C("parts_yuan", "money", "Parts, yuan", "材料费（元）", ("材料费", "配件金额", "配件费", "零件费", "parts"), lo=0, hi=2_000_000),
-        C("discount_yuan", "money", "Discount, yuan", "优惠金额（元）", ("优惠金额", "折扣金额", "优惠", "discount"), lo=0, hi=1_000_000, null_means="none"),
-        C("total_yuan", "money", "Total, yuan", "结算金额（元）", ("结算金额", "实收金额", "应收金额", "总金额", "合计金额", "total", "amount", "total amount", "invoice total"), lo=0, hi=3_000_000, expected=True),
+        C("labour_yuan", "money", "Labour, yuan", "工时费（元）", ("工时费", "工时金额", "labour", "labor"), lo=0, hi=2_000_000, known_from="settled_at"),
+        C("parts_yuan", "money", "Parts, yuan", "材料费（元）", ("材料费", "配件金额", "配件费", "零件费", "parts"), lo=0, hi=2_000_000, known_from="settled_at"),
+        C("discount_yuan", "money", "Discount, yuan", "优惠金额（元）", ("优惠金额", "折扣金额", "优惠", "discount"), lo=0, hi=1_000_000, null_means="none", known_from="settled_at"),
+        C("total_yuan", "money", "Total, yuan", "结算金额（元）", ("结算金额", "实收金额", "应收金额", "总金额", "合计金额", "total", "amount", "total amount", "invoice total"), lo=0, hi=3_000_000, expected=True, known_from="settled_at"),
         C("payer_kind", "code", "Who pays", "付费方", ("付款类型", "付费类型", "结算方式", "付款方", "payer", "payer type"),
-          codes={"customer": ("customer", "客户", "客户付费", "自费"), "warranty": ("warranty", "厂家", "索赔", "厂家付费", "manufacturer"), "insurer": ("insurer", "保险", "保险公司", "insurance"), "internal": ("internal", "内部", "本店")}),
+          codes={"customer": ("customer", "客户", "客户付费", "自费"), "warranty": ("warranty", "厂家", "索赔", "厂家付费", "manufacturer"), "insurer": ("insurer", "保险", "保险公司", "insurance"), "internal": ("internal", "内部", "本店")}, known_from="settled_at"),
         C("adviser_id", "text", "Adviser", "服务顾问", ("服务顾问编号", "接待员", "顾问", "service adviser", "service advisor", "advisor id"), ref="staff"),
         C("booked", "bool", "Booked", "是否预约", ("预约", "appointment")),
         C("wait_minutes", "int", "Wait, minutes", "等待时长（分钟）", ("等待时长", "等待时间", "waiting time", "wait"), lo=0, hi=100_000, known_from="settled_at"),
-        C("is_comeback", "bool", "Come-back", "是否返修", ("返修", "内返", "comeback", "repeat repair")),
+        C("is_comeback", "bool", "Come-back", "是否返修", ("返修", "内返", "comeback", "repeat repair"), known_from="settled_at"),
         C("brought_by", "text", "Brought by", "送修人", ("送修人姓名", "送修人员"), personal="name"),
     ], required=True)
 

@@ -197,7 +197,7 @@ def business_checks(params: CheckParams) -> list[Check]:
           lambda t: t.phone.notnull().ifelse(t.x_phone_records > params.max_customers_per_phone, ibis.null("boolean"))),
         c("customers", "phone_of_staff", ("phone",), "authenticity", "warn", "flagged", N_("phone belongs to staff"), _.x_phone_of_staff, needs=("x_phone_of_staff",)),
         c("vehicles", "plate_fits_energy", ("plate", "energy_type"), "consistency", "warn", "flagged", N_("new-energy plate on a petrol car"),
-          lambda t: (t.energy_type == "ice") & (t.plate.length() == 8)),
+          lambda t: (t.energy_type == "ice") & t.plate.re_search(PLATE) & (t.plate.length() == 8)),
         c("vehicles", "model_year_fits_purchase", ("model_year", "purchased_on"), "consistency", "warn", "flagged", N_("bought long before its model year"), lambda t: t.purchased_on.year() < t.model_year - 1),
         c("vehicles", "warranty_after_purchase", ("warranty_ends_on", "purchased_on"), "consistency", "warn", "flagged", N_("warranty ends before the purchase"), _.warranty_ends_on < _.purchased_on),
         c("vehicles", "insurance_stale", ("insurance_ends_on",), "timeliness", "warn", "flagged", N_("insurance date not kept up for over a year"), _.insurance_ends_on < _.x_year_ago),
@@ -250,7 +250,7 @@ def context(typed: ir.Table, table: Table, clean: dict[str, ir.Table], keys: dic
         base = base.left_join(births, base.customer_id == births.x_key).drop("x_key")
     if table.name == "service_orders":
         # Visits with an impossible date, and repeats of a visit, say nothing about the one before.
-        dated = base.opened_at.date().between(ibis.literal(params.earliest_date), ibis.literal(as_of)) & (base.x_rank == 1)
+        dated = base.opened_at.date().between(ibis.literal(params.earliest_date), ibis.literal(as_of)) & (base.x_rank == 1) & base.odometer_km.notnull()
         visits = ibis.window(group_by=["vin", "x_dated"], order_by=["opened_at", "_file", "_row"])
         base = base.mutate(x_dated=dated)
         base = base.mutate(x_odometer_before=base.x_dated.ifelse(base.odometer_km.lag().over(visits), ibis.null("int64")))

@@ -51,7 +51,7 @@ TREATMENTS = (
             "the fullest row stays, the others are merged into it by name; a key used for something else goes to quarantine."
         ),
     ),
-    (N_("Extreme but possible values"), N_("are kept; charts cut their axes and say so.")),
+    (N_("Extreme but possible values"), N_("are kept.")),
 )
 
 

@@ -261,7 +261,7 @@ def person_factors(
     parts += [_sales_factors(clean, who, visits, when)] if "sales_orders" in clean else []
     parts += [_contact_factors(clean, who, when)] if "interactions" in clean else []
     parts += [_campaign_factors(clean, who, when)] if "campaigns" in clean else []
-    base = _base(persons, visits, cars, when, as_of)
+    base = _base(persons, visits, _bought(clean, who, cars), when, as_of)
     frame = base.to_pandas()
     for part in parts:
         frame = frame.merge(part.to_pandas(), on=["person_id", "origin"], how="left", validate="one_to_one")
@@ -286,7 +286,16 @@ def _has_amounts(clean: dict[str, ir.Table]) -> bool:
     return bool(clean["service_orders"].total_yuan.notnull().any().to_pandas())
 
 
-def _base(persons: pd.DataFrame, visits: ir.Table, cars: ir.Table, when: ir.Table, as_of: date) -> ir.Table:
+def _bought(clean: dict[str, ir.Table], who: ir.Table, cars: ir.Table) -> ir.Table:
+    """First purchase here of each person. The holder of a car is only known at delivery, so that a purchase date of
+    the car would let persons appear before anybody met them; without sales orders, cars sold here must do."""
+    if "sales_orders" in clean:
+        sales = clean["sales_orders"].inner_join(who, "customer_id")
+        return sales.group_by(b_person=_.person_id).agg(first_bought=_.delivered_on.min())
+    return cars.filter(_.sold_here).group_by(b_person=_.person_id).agg(first_bought=_.purchased_on.min())
+
+
+def _base(persons: pd.DataFrame, visits: ir.Table, bought: ir.Table, when: ir.Table, as_of: date) -> ir.Table:
     """Persons seen by each origin, with what they are; the first sight is the earliest record, purchase or visit."""
     kept = [
         "person_id",
@@ -318,11 +327,10 @@ def _base(persons: pd.DataFrame, visits: ir.Table, cars: ir.Table, when: ir.Tabl
     }
     people = ibis.memtable(persons[kept].assign(points=persons["points"].astype(float)), schema=types)
     first_visit = visits.group_by(v_person=_.person_id).agg(first_visit=_.day.min())
-    first_car = cars.group_by(c_person=_.person_id).agg(first_car=_.purchased_on.min())
     seen = people.left_join(first_visit, people.person_id == first_visit.v_person).left_join(
-        first_car, people.person_id == first_car.c_person
+        bought, people.person_id == bought.b_person
     )
-    seen = seen.mutate(first_seen=ibis.least(seen.created_on, seen.first_visit, seen.first_car))
+    seen = seen.mutate(first_seen=ibis.least(seen.created_on, seen.first_visit, seen.first_bought))
     at = seen.cross_join(when)
     at = at.filter((at.first_seen <= at.origin) | (at.first_seen.isnull() & (at.origin == ibis.literal(as_of))))
     now = at.origin == ibis.literal(as_of)
@@ -355,10 +363,23 @@ def _up_to(events: ir.Table, when: ir.Table, day: str = "day") -> ir.Table:
     return both.mutate(ago=_days(both.origin, both[day]))
 
 
+_AT_SETTLEMENT = (
+    "total_yuan",
+    "labour_yuan",
+    "parts_yuan",
+    "discount_yuan",
+    "payer_kind",
+    "wait_minutes",
+    "is_comeback",
+)
+
+
 def _visit_factors(visits: ir.Table, when: ir.Table) -> ir.Table:
     v = _up_to(visits, when)
-    y1, y2 = v.ago < DAYS_12M, v.ago < DAYS_24M
+    # What is written at settlement is not known before it.
     settled = v.settled_at.isnull() | (v.settled_at.date() <= v.origin)
+    v = v.mutate(**{c: settled.ifelse(v[c], ibis.null(v[c].type())) for c in _AT_SETTLEMENT})
+    y1, y2 = v.ago < DAYS_12M, v.ago < DAYS_24M
     made = v.group_by(["person_id", "origin"]).agg(
         visits_count_12m=_count_if(y1),
         visits_count_24m=_count_if(y2),
@@ -383,8 +404,8 @@ def _visit_factors(visits: ir.Table, when: ir.Table) -> ir.Table:
         comeback_known=_count_if(y2 & v.is_comeback.notnull()),
         booked=_count_if(y2 & v.booked),
         booked_known=_count_if(y2 & v.booked.notnull()),
-        wait_sum=_sum_if(y1 & settled, v.wait_minutes),
-        wait_n=_count_if(y1 & settled & v.wait_minutes.notnull()),
+        wait_sum=_sum_if(y1, v.wait_minutes),
+        wait_n=_count_if(y1 & v.wait_minutes.notnull()),
         odometer_km_last=v.odometer_km.max(),
     )
     gap = (made.gaps >= 2).ifelse(made.gap, ibis.null("float64"))

@@ -58,6 +58,7 @@ def facts(
     lost_low, lost_high = stats.wilson(int(lost), len(seen))
     has_yuan = now["spend_yuan_12m"].notna().any()
     spend = now["spend_yuan_12m"].sum() if has_yuan else None
+    active_spend = owners.loc[active, "spend_yuan_12m"].sum()
     rows = {
         "persons_count": len(persons),
         "owners_count": len(owners),
@@ -78,37 +79,39 @@ def facts(
         "absent_share_high": lost_high,
         "new_customers_12m": (owners["tenure_days"] < DAYS_12M).sum(),
         "service_yuan_12m": spend,
-        "yuan_per_active": spend / active.sum() if has_yuan and active.sum() else None,
+        "yuan_per_active": active_spend / active.sum() if has_yuan and active.sum() else None,
         "clv_yuan_total": owners["clv_yuan"].sum() if owners["clv_yuan"].notna().any() else None,
-        "expected_visits_total": owners["expected_visits_count"].sum()
-        if owners["expected_visits_count"].notna().any()
-        else None,
         "reachable_share": owners["is_reachable"].mean() if len(owners) else None,
         "unreachable_owners": (owners["is_reachable"] == 0).sum(),
         "new_energy_share": cars["energy_type"].isin(["phev", "bev"]).sum() / cars["energy_type"].notna().sum()
         if cars["energy_type"].notna().any()
         else None,
-        "factors_count": len(dictionary()),
         "person_factors_count": (dictionary()["table"] == "person_factors").sum(),
         "active_months": params.windows.active_months,
         "lost_months": params.windows.lost_months,
         "horizon_months": params.value.horizon_months,
     }
-    away = (
-        (owners["recency_days"] > params.windows.lost_months * DAYS_PER_MONTH)
-        & (owners["is_reachable"] == 1)
-        & (owners["consents_to_marketing"] != 0)
-    )
-    best = owners["spend_yuan_all"] >= owners["spend_yuan_all"].quantile(1 - params.value.tier_shares[0])
-    rows["best_away_reachable"] = (away & best).sum() if has_yuan else None
-    rows["best_away_spend_yuan"] = (
-        owners.loc[away & best, "spend_yuan_all"].mean() if has_yuan and (away & best).any() else None
-    )
+    rows |= _best_away(owners, params) if has_yuan else {}
     per_customer = params.value_per_reachable_customer_yuan
     rows["unreachable_yuan"] = per_customer * rows["unreachable_owners"] if per_customer else None
     rows["high_tier_share"], rows["high_tier_yuan_share"] = _high_tier(owners, params)
-    tables = {"cars_count": "car_factors", "new_energy_share": "car_factors", "factors_count": None}
+    tables = {"cars_count": "car_factors", "new_energy_share": "car_factors"}
     return {name: (value, len(owners), tables.get(name, "person_factors")) for name, value in rows.items()}
+
+
+def _best_away(owners: pd.DataFrame, params: Params) -> dict:
+    """Owners among the best spenders who stay away, can be reached and did not refuse; what they spent on average,
+    not said of fewer than 30 persons."""
+    away = owners["recency_days"] > params.windows.lost_months * DAYS_PER_MONTH
+    best = owners["spend_yuan_all"] >= owners["spend_yuan_all"].quantile(1 - params.value.tier_shares[0])
+    found = owners[away & best & (owners["is_reachable"] == 1) & (owners["consents_to_marketing"] != 0)]
+    mean = found["spend_yuan_all"].mean() if len(found) >= 30 else None
+    return {"best_away_reachable": len(found), "best_away_spend_yuan": mean}
+
+
+def met(frame: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """The rows of persons who were met by ``as_of``: an earlier day knows fewer persons than the export."""
+    return frame[frame["person_id"].isin(now["person_id"])].reset_index(drop=True)
 
 
 def owners_of(persons: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
@@ -307,7 +310,7 @@ def first_steps(facts: dict[str, dict]) -> list[tuple[str, str, str, dict]]:
     """What to do next by the facts so far: (request, gain, how, values) each, as messages."""
     known = {name: fact["value"] for name, fact in facts.items()}
     steps = []
-    if known.get("best_away_reachable"):
+    if (known.get("best_away_reachable") or 0) >= 5:
         steps.append(
             (
                 N_(
@@ -316,6 +319,10 @@ def first_steps(facts: dict[str, dict]) -> list[tuple[str, str, str, dict]]:
                 "",
                 N_(
                     "they spent {best_away_spend_yuan:yuan} each so far, have a usable phone and did not refuse; leave some uncalled, drawn by lot, to see the effect"
+                )
+                if known.get("best_away_spend_yuan")
+                else N_(
+                    "they have a usable phone and did not refuse; leave some uncalled, drawn by lot, to see the effect"
                 ),
                 {},
             )

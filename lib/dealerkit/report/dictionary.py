@@ -35,7 +35,7 @@ _PERSONAL = {
     "birth": N_("personal: birth date"),
     "free_text": N_("personal: free text"),
 }
-_KNOWN = {"always": N_("always"), "export": N_("only at delivery")}
+_KNOWN = {"always": N_("always"), "export": N_("only at delivery"), "parent": N_("with its order")}
 _UNITS = {"km": N_("km"), "minutes": N_("minutes"), "hours": N_("hours"), "seconds": N_("seconds")}
 
 
