@@ -110,7 +110,7 @@ REFUSED = {
     "dates that are none": (
         changed("visits.csv", 3, "next week"),
         "",
-        ["opened_at", "first in visits.csv, row 2: 'next week'", "allowed: 2026-01-05", "check the date column"],
+        ["opened_at", "first in visits.csv, row 2: 'ne***k'", "allowed: 2026-01-05", "check the date column"],
     ),
     "half the dates are none": (
         changed("visits.csv", 3, "2026-02-30", slice(0, 120)),
@@ -331,7 +331,7 @@ def test_text_in_a_money_column_is_named_with_its_place(project, kit):
     project.dealer("small", changed("visits.csv", 8, "a lot", slice(4, 5)), "delivered_on: 2026-09-30\n")
     page = re.sub(r"\s+", " ", _visible(kit.report("small")["10-audit.html"]))
     assert re.search(
-        r"Workshop visits Total, yuan not a number Format legality 1 0\.\d % value set to unknown a lot", page
+        r"Workshop visits Total, yuan not a number Format legality 1 0\.\d % value set to unknown a\*\*\*", page
     )
 
 
