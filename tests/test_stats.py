@@ -71,13 +71,22 @@ def test_wilson_is_monotone_in_cases_level_and_size(share, level):
     assert low <= larger[0] + 1e-12 and larger[1] - 1e-12 <= high
 
 
-@pytest.mark.parametrize(("statistic", "values"), [
-    ("mean", [1, 2, 4, 8]), ("median", [1, 2, 4, 8]), ("median", [1, 2, 2, 7, 9]),
-    ("ratio", [(1, 2), (3, 2), (8, 4), (5, 1)])])
+@pytest.mark.parametrize(
+    ("statistic", "values"),
+    [
+        ("mean", [1, 2, 4, 8]),
+        ("median", [1, 2, 4, 8]),
+        ("median", [1, 2, 2, 7, 9]),
+        ("ratio", [(1, 2), (3, 2), (8, 4), (5, 1)]),
+    ],
+)
 def test_bootstrap_draws_the_distribution_of_all_samples(statistic, values):
     table = np.array(list(itertools.product(values, repeat=len(values))), dtype=float)
-    every = {"mean": lambda: table.mean(axis=1), "median": lambda: np.median(table, axis=1),
-             "ratio": lambda: table[:, :, 0].sum(axis=1) / table[:, :, 1].sum(axis=1)}[statistic]()
+    every = {
+        "mean": lambda: table.mean(axis=1),
+        "median": lambda: np.median(table, axis=1),
+        "ratio": lambda: table[:, :, 0].sum(axis=1) / table[:, :, 1].sum(axis=1),
+    }[statistic]()
     for level in (0.5, 0.8, 0.93):
         # the interval lies between the exact quantiles half a percent of probability to either side
         low, high = bootstrap_interval(values, statistic, repeats=60_000, seed=4, level=level)
@@ -108,9 +117,17 @@ def test_bootstrap_without_rows_or_without_denominators_is_unknown():
     assert bootstrap_interval([(1, 0), (3, 1)], "ratio") == (3, 4)
 
 
-@pytest.mark.parametrize(("values", "statistic", "repeats"), [
-    ([1.0, np.nan], "mean", 10), ([1.0], "mode", 10), ([1.0], "mean", 0), ([[1.0, 2.0]], "mean", 10),
-    ([1.0, 2.0], "ratio", 10), ([(1.0, 2.0, 3.0)], "ratio", 10)])
+@pytest.mark.parametrize(
+    ("values", "statistic", "repeats"),
+    [
+        ([1.0, np.nan], "mean", 10),
+        ([1.0], "mode", 10),
+        ([1.0], "mean", 0),
+        ([[1.0, 2.0]], "mean", 10),
+        ([1.0, 2.0], "ratio", 10),
+        ([(1.0, 2.0, 3.0)], "ratio", 10),
+    ],
+)
 def test_bootstrap_refuses_what_it_cannot_draw_from(values, statistic, repeats):
     with pytest.raises(ValueError, match="statistic|missing|rows of two"):
         bootstrap_interval(values, statistic, repeats)

@@ -30,8 +30,14 @@ def histories(draw, most=500):
 
 @pytest.fixture(scope="module")
 def cdnow():
-    log = pd.read_csv(Path(__file__).parent / "data" / "cdnow_sample.txt", sep=r"\s+", header=None,
-                      names=["customer", "sample", "date", "cds", "amount"], parse_dates=["date"], date_format="%Y%m%d")
+    log = pd.read_csv(
+        Path(__file__).parent / "data" / "cdnow_sample.txt",
+        sep=r"\s+",
+        header=None,
+        names=["customer", "sample", "date", "cds", "amount"],
+        parse_dates=["date"],
+        date_format="%Y%m%d",
+    )
     return value.summary(log, end="1998-06-30", calibration_end="1997-09-30")
 
 
@@ -69,26 +75,58 @@ def parameters_of(model, time=1):
 
 
 def test_summary_by_hand():
-    log = pd.DataFrame([
-        ("b", "2024-01-01", 100.0), ("b", "2024-01-15", 50.0), ("b", "2024-01-15", 30.0), ("b", "2024-02-05", 40.0),
-        ("a", "2024-01-08", 10.0), ("b", "2024-02-12", 99.0), ("a", "2024-02-19", None), ("c", "2024-02-19", 5.0),
-        ("d", "2024-02-01", 7.0), ("d", "2024-02-08", None), ("a", "2024-03-05", 1.0), (None, "2024-01-01", 1.0),
-        ("e", None, 1.0)], columns=["customer", "date", "amount"])
+    log = pd.DataFrame(
+        [
+            ("b", "2024-01-01", 100.0),
+            ("b", "2024-01-15", 50.0),
+            ("b", "2024-01-15", 30.0),
+            ("b", "2024-02-05", 40.0),
+            ("a", "2024-01-08", 10.0),
+            ("b", "2024-02-12", 99.0),
+            ("a", "2024-02-19", None),
+            ("c", "2024-02-19", 5.0),
+            ("d", "2024-02-01", 7.0),
+            ("d", "2024-02-08", None),
+            ("a", "2024-03-05", 1.0),
+            (None, "2024-01-01", 1.0),
+            ("e", None, 1.0),
+        ],
+        columns=["customer", "date", "amount"],
+    )
     whole = value.summary(log, end="2024-02-26")
-    expected = pd.DataFrame({"frequency": [1, 3, 0, 1], "recency": [6.0, 6.0, 0.0, 1.0],
-                             "T": [7.0, 8.0, 1.0, 25 / 7], "monetary": [np.nan, 73.0, np.nan, np.nan]},
-                            index=pd.Index(["a", "b", "c", "d"], name="customer"))
+    expected = pd.DataFrame(
+        {
+            "frequency": [1, 3, 0, 1],
+            "recency": [6.0, 6.0, 0.0, 1.0],
+            "T": [7.0, 8.0, 1.0, 25 / 7],
+            "monetary": [np.nan, 73.0, np.nan, np.nan],
+        },
+        index=pd.Index(["a", "b", "c", "d"], name="customer"),
+    )
     pd.testing.assert_frame_equal(whole, expected)
     split = value.summary(log, end="2024-02-26", calibration_end="2024-02-05", unit="D")
-    expected = pd.DataFrame({"frequency": [0, 2, 0], "recency": [0.0, 35.0, 0.0], "T": [28.0, 35.0, 4.0],
-                             "monetary": [np.nan, 60.0, np.nan], "frequency_holdout": [1, 1, 1], "T_holdout": 21.0},
-                            index=pd.Index(["a", "b", "d"], name="customer"))
+    expected = pd.DataFrame(
+        {
+            "frequency": [0, 2, 0],
+            "recency": [0.0, 35.0, 0.0],
+            "T": [28.0, 35.0, 4.0],
+            "monetary": [np.nan, 60.0, np.nan],
+            "frequency_holdout": [1, 1, 1],
+            "T_holdout": 21.0,
+        },
+        index=pd.Index(["a", "b", "d"], name="customer"),
+    )
     pd.testing.assert_frame_equal(split, expected)
 
 
 def test_summary_does_not_mind_order_time_of_day_or_types():
-    log = pd.DataFrame({"customer": ["a", "a", "b"], "amount": pd.array([1, 2, 3], dtype="Int64"),
-                        "date": pd.to_datetime(["2024-01-01 08:00", "2024-01-01 17:30", "2024-01-03 23:59"])})
+    log = pd.DataFrame(
+        {
+            "customer": ["a", "a", "b"],
+            "amount": pd.array([1, 2, 3], dtype="Int64"),
+            "date": pd.to_datetime(["2024-01-01 08:00", "2024-01-01 17:30", "2024-01-03 23:59"]),
+        }
+    )
     found = value.summary(log, end="2024-01-03", unit="D")
     assert found["frequency"].tolist() == [0, 0] and found["T"].tolist() == [2, 0]
     turned = log[::-1].assign(date=log["date"].dt.date)
@@ -176,8 +214,10 @@ def test_slopes_of_the_likelihoods_are_exact(cdnow):
     rows = (*few[["frequency", "recency", "T"]].to_numpy(float).T, np.arange(1.0, len(few) + 1))
     back = few[few["monetary"] > 0]
     amounts = (*back[["frequency", "monetary"]].to_numpy(float).T, np.arange(1.0, len(back) + 1))
-    for likelihood, theta, data in ((value._bg_nbd_likelihood, [-1, -2.5, 0.3, 0.8], rows),
-                                    (value._gamma_gamma_likelihood, [1.2, 0.8, 3.0], amounts)):
+    for likelihood, theta, data in (
+        (value._bg_nbd_likelihood, [-1, -2.5, 0.3, 0.8], rows),
+        (value._gamma_gamma_likelihood, [1.2, 0.8, 3.0], amounts),
+    ):
         numeric = approx_fprime(np.array(theta), lambda at, f=likelihood, d=data: f(at, d)[0], 1e-6)
         np.testing.assert_allclose(likelihood(np.array(theta), data)[1], numeric, rtol=1e-4, atol=1e-6)
 
@@ -207,13 +247,17 @@ def test_customers_counted_twice_weigh_twice():
 # --- degenerate data: a reason instead of nonsense
 
 
-@pytest.mark.parametrize(("x", "t_x", "T", "reason"), [
-    ([], [], [], value.NO_REPEATS),
-    ([0], [0], [50], value.NO_REPEATS),
-    (np.zeros(500), np.zeros(500), np.arange(500), value.NO_REPEATS),
-    ([3], [20], [50], value.TOO_FEW),
-    (np.r_[np.ones(29), np.zeros(500)], np.r_[np.full(29, 5), np.zeros(500)], np.full(529, 50), value.TOO_FEW),
-    (np.full(500, 3), np.full(500, 20), np.full(500, 50), value.ALL_EQUAL)])
+@pytest.mark.parametrize(
+    ("x", "t_x", "T", "reason"),
+    [
+        ([], [], [], value.NO_REPEATS),
+        ([0], [0], [50], value.NO_REPEATS),
+        (np.zeros(500), np.zeros(500), np.arange(500), value.NO_REPEATS),
+        ([3], [20], [50], value.TOO_FEW),
+        (np.r_[np.ones(29), np.zeros(500)], np.r_[np.full(29, 5), np.zeros(500)], np.full(529, 50), value.TOO_FEW),
+        (np.full(500, 3), np.full(500, 20), np.full(500, 50), value.ALL_EQUAL),
+    ],
+)
 def test_visits_that_carry_no_model(x, t_x, T, reason):
     model = value.fit_bg_nbd(x, t_x, T)
     assert (model.converged, model.reason, model.customers) == (False, reason, len(x))
@@ -223,14 +267,18 @@ def test_visits_that_carry_no_model(x, t_x, T, reason):
         assert forecast.shape == (len(x),) and np.isnan(forecast).all()
 
 
-@pytest.mark.parametrize(("x", "mean", "reason"), [
-    ([], [], value.NO_AMOUNTS),
-    (np.zeros(100), np.full(100, np.nan), value.NO_AMOUNTS),
-    (np.full(100, 2), np.zeros(100), value.NO_AMOUNTS),
-    ([3], [500.0], value.TOO_FEW),
-    (np.full(100, 2), np.r_[np.full(29, 10.0), np.full(71, -1)], value.TOO_FEW),
-    (np.arange(1, 101), np.full(100, 300.0), value.ALL_EQUAL),
-    (np.full(300, 2), np.exp(3 * np.random.default_rng(1).normal(size=300)), value.NO_MEAN)])
+@pytest.mark.parametrize(
+    ("x", "mean", "reason"),
+    [
+        ([], [], value.NO_AMOUNTS),
+        (np.zeros(100), np.full(100, np.nan), value.NO_AMOUNTS),
+        (np.full(100, 2), np.zeros(100), value.NO_AMOUNTS),
+        ([3], [500.0], value.TOO_FEW),
+        (np.full(100, 2), np.r_[np.full(29, 10.0), np.full(71, -1)], value.TOO_FEW),
+        (np.arange(1, 101), np.full(100, 300.0), value.ALL_EQUAL),
+        (np.full(300, 2), np.exp(3 * np.random.default_rng(1).normal(size=300)), value.NO_MEAN),
+    ],
+)
 def test_amounts_that_carry_no_model(x, mean, reason):
     model = value.fit_gamma_gamma(x, mean)
     assert (model.converged, model.reason) == (False, reason)
@@ -254,8 +302,9 @@ def test_data_without_differences_or_leaving_still_give_forecasts():
     np.testing.assert_allclose(value.expected_visits(model, 52, x, t_x, T).mean(), 2, rtol=0.02)
 
 
-@pytest.mark.parametrize(("x", "t_x", "T"), [
-    (1, 0, 5), (0, 1, 5), (1, 6, 5), (-1, 0, 5), (1.5, 2, 5), (1, np.nan, 5), (0, 0, np.inf)])
+@pytest.mark.parametrize(
+    ("x", "t_x", "T"), [(1, 0, 5), (0, 1, 5), (1, 6, 5), (-1, 0, 5), (1.5, 2, 5), (1, np.nan, 5), (0, 0, np.inf)]
+)
 def test_impossible_histories_are_refused(x, t_x, T):
     for use in (value.fit_bg_nbd, lambda *h: value.p_alive(PAPER, *h), lambda *h: value.expected_visits(PAPER, 1, *h)):
         with pytest.raises(ValueError, match="t_x"):
@@ -292,13 +341,21 @@ def test_expected_visits_are_those_of_the_paper_where_its_formula_holds(paramete
     assume(abs(a - 1) > 0.05 and c > 0.5 and z < 0.7)
     direct = c / (a - 1) * (1 - (1 - z) ** (r + x) * hyp2f1(r + x, b + x, c, z))
     model = BgNbd(*parameters)
-    np.testing.assert_allclose(value.expected_visits(model, t, x, t_x, T), direct * value.p_alive(model, x, t_x, T),
-                               rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(
+        value.expected_visits(model, t, x, t_x, T), direct * value.p_alive(model, x, t_x, T), rtol=1e-5, atol=1e-9
+    )
 
 
-@pytest.mark.parametrize(("parameters", "x", "T"), [
-    ((0.25, 4.4, 1.0, 2.4), 60, 1000), ((2, 0.5, 0.4, 0.3), 0, 400), ((3, 10, 0.6, 0.4), 0, 0),
-    ((5, 50, 12, 900), 1, 2), ((10, 7.8, 40, 80), 20, 6.24)])
+@pytest.mark.parametrize(
+    ("parameters", "x", "T"),
+    [
+        ((0.25, 4.4, 1.0, 2.4), 60, 1000),
+        ((2, 0.5, 0.4, 0.3), 0, 400),
+        ((3, 10, 0.6, 0.4), 0, 0),
+        ((5, 50, 12, 900), 1, 2),
+        ((10, 7.8, 40, 80), 20, 6.24),
+    ],
+)
 def test_expected_visits_where_the_formula_of_the_paper_fails(parameters, x, T):
     # a = 1, a + b = 1, a + b < 1, a long look ahead of a short history: the double integral of the story itself
     r, alpha, a, b = parameters
@@ -365,7 +422,8 @@ def test_clv_without_discount_is_visits_times_amount_in_any_unit():
     for rate in (0, 0.08):
         np.testing.assert_allclose(
             value.clv(in_days, money, 3, 560, 700, 500, annual_discount_rate=rate, unit="D"),
-            value.clv(PAPER, money, 3, 80, 100, 500, annual_discount_rate=rate))
+            value.clv(PAPER, money, 3, 80, 100, 500, annual_discount_rate=rate),
+        )
     assert value.clv(PAPER, money, 3, 80, 100, 500, horizon_months=0) == 0
 
 

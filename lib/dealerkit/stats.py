@@ -40,8 +40,9 @@ def wilson(k, n, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
 
 
-def bootstrap_interval(values, statistic: str, repeats: int = 2000, seed: int = 0,
-                       level: float = 0.95) -> tuple[float, float]:
+def bootstrap_interval(
+    values, statistic: str, repeats: int = 2000, seed: int = 0, level: float = 0.95
+) -> tuple[float, float]:
     """Percentile interval of a mean, a median or a ratio of sums.
 
     Efron, Tibshirani 1993, "An Introduction to the Bootstrap", ch. 13. Whole rows are drawn with replacement. The

@@ -133,18 +133,23 @@ def summary(transactions: pd.DataFrame, end, calibration_end=None, unit: str = "
         raise ValueError("calibration_end must be before end")
     known = transactions[transactions["customer"].notna() & transactions["date"].notna()]
     codes, customers = pd.factorize(known["customer"].to_numpy(), sort=True)
-    visits = pd.DataFrame({"customer": codes, "day": _day_number(known["date"]),
-                           "amount": known["amount"].astype("float64").to_numpy()})
+    visits = pd.DataFrame(
+        {"customer": codes, "day": _day_number(known["date"]), "amount": known["amount"].astype("float64").to_numpy()}
+    )
     visits = visits[visits["day"] <= end]
     days = visits.groupby(["customer", "day"], sort=True)["amount"].sum(min_count=1).reset_index()
     seen = days[days["day"] <= until]
     span = seen.groupby("customer")["day"].agg(["min", "max", "size"])
     first = seen["customer"].ne(seen["customer"].shift())
-    result = pd.DataFrame({
-        "frequency": span["size"] - 1,
-        "recency": (span["max"] - span["min"]) / UNIT_DAYS[unit],
-        "T": (until - span["min"]) / UNIT_DAYS[unit],
-        "monetary": seen[~first].groupby("customer")["amount"].mean().reindex(span.index)}, index=span.index)
+    result = pd.DataFrame(
+        {
+            "frequency": span["size"] - 1,
+            "recency": (span["max"] - span["min"]) / UNIT_DAYS[unit],
+            "T": (until - span["min"]) / UNIT_DAYS[unit],
+            "monetary": seen[~first].groupby("customer")["amount"].mean().reindex(span.index),
+        },
+        index=span.index,
+    )
     if calibration_end is not None:
         later = days[days["day"] > until].groupby("customer").size()
         result["frequency_holdout"] = later.reindex(span.index, fill_value=0)
@@ -174,18 +179,23 @@ def fit_bg_nbd(x, t_x, T) -> BgNbd:
     unit = float((rows[2] * weight).sum() / n)
     data = (rows[0], rows[1] / unit, rows[2] / unit, weight)
     rate = np.log((rows[0] * weight).sum() / n)
-    starts = [(np.log(r), rate, logit(leave), np.log(spread))
-              for r, leave, spread in ((.5, .3, 3), (3, .1, 3), (1, .6, 1), (10, .03, 10))]
-    bounds = [(np.log(1e-3), np.log(1e3)), (rate - 7, rate + 7), (logit(1e-6), logit(1 - 1e-4)),
-              (np.log(1e-3), np.log(1e4))]
+    starts = [
+        (np.log(r), rate, logit(leave), np.log(spread))
+        for r, leave, spread in ((0.5, 0.3, 3), (3, 0.1, 3), (1, 0.6, 1), (10, 0.03, 10))
+    ]
+    bounds = [
+        (np.log(1e-3), np.log(1e3)),
+        (rate - 7, rate + 7),
+        (logit(1e-6), logit(1 - 1e-4)),
+        (np.log(1e-3), np.log(1e4)),
+    ]
     theta, ll, edge, ok = _maximise(_bg_nbd_likelihood, data, starts, bounds)
     if not ok:
         return BgNbd(customers=n, converged=False, reason=NO_MAXIMUM)
     r, alpha, a, b = _bg_nbd_parameters(theta)
     ll = ll * n - (rows[0] * weight).sum() * np.log(unit)
     names = ("r", "rate", "a/(a+b)", "a+b")
-    return BgNbd(float(r), float(alpha * unit), float(a), float(b), float(ll), n,
-                 at_edge=tuple(names[i] for i in edge))
+    return BgNbd(float(r), float(alpha * unit), float(a), float(b), float(ll), n, at_edge=tuple(names[i] for i in edge))
 
 
 def _bg_nbd_parameters(theta):
@@ -207,19 +217,33 @@ def _bg_nbd_likelihood(theta, data) -> tuple[float, np.ndarray]:
     log_T, log_t = np.log(alpha + T), np.log(alpha + t_x)
     odds = prior[place] + (r + x) * (log_T - log_t)
     gone = expit(odds)
-    ll = (per_count * (gammaln(r + counts) - gammaln(r) + gammaln(a + b) - gammaln(a + b + counts)
-                       + gammaln(b + counts) - gammaln(b))).sum() + n * r * np.log(alpha)
+    ll = (
+        per_count
+        * (
+            gammaln(r + counts)
+            - gammaln(r)
+            + gammaln(a + b)
+            - gammaln(a + b + counts)
+            + gammaln(b + counts)
+            - gammaln(b)
+        )
+    ).sum() + n * r * np.log(alpha)
     ll += (weight * (np.logaddexp(0, odds) - (r + x) * log_T)).sum()
     gone_share = np.bincount(place, weights=weight * gone, minlength=len(counts))
     common = psi(a + b) - psi(a + b + counts)
-    by_r = ((per_count * (psi(r + counts) - psi(r))).sum() + n * np.log(alpha)
-            - (weight * (log_T - gone * (log_T - log_t))).sum())
+    by_r = (
+        (per_count * (psi(r + counts) - psi(r))).sum()
+        + n * np.log(alpha)
+        - (weight * (log_T - gone * (log_T - log_t))).sum()
+    )
     by_alpha = n * r / alpha - (weight * (r + x) * ((1 - gone) / (alpha + T) + gone / (alpha + t_x))).sum()
     by_a = (per_count * common).sum() + gone_share.sum() / a
-    by_b = ((per_count * (common + psi(b + counts) - psi(b))).sum()
-            - (gone_share[repeats] / (b + counts[repeats] - 1)).sum())
-    slope = np.array([r * by_r + alpha * by_alpha, -alpha * by_alpha, a * b / (a + b) * (by_a - by_b),
-                      a * by_a + b * by_b])
+    by_b = (per_count * (common + psi(b + counts) - psi(b))).sum() - (
+        gone_share[repeats] / (b + counts[repeats] - 1)
+    ).sum()
+    slope = np.array(
+        [r * by_r + alpha * by_alpha, -alpha * by_alpha, a * b / (a + b) * (by_a - by_b), a * by_a + b * by_b]
+    )
     return ll / n, slope / n
 
 
@@ -300,6 +324,7 @@ def _visits_by_sum(model: BgNbd, x, w) -> np.ndarray:
 
 def _logit_window(a, b, drop: float = 36.0):
     """Between which u = logit p the function p^a (1−p)^b stays within e^−drop of its top, by bisection."""
+
     def height(u):
         return a * log_expit(u) + b * log_expit(-u)
 
@@ -335,14 +360,22 @@ def fit_gamma_gamma(frequency, mean_amount) -> GammaGamma:
     if np.ptp(rows[1]) <= 1e-9 * rows[1].max():
         return GammaGamma(customers=n, converged=False, reason=ALL_EQUAL)
     unit = float((rows[1] * weight).sum() / n)
-    starts = [(np.log(p), np.log(q), 0.0) for p, q in ((1, 3), (5, 5), (.5, 1.5), (30, 30))]
+    starts = [(np.log(p), np.log(q), 0.0) for p, q in ((1, 3), (5, 5), (0.5, 1.5), (30, 30))]
     bounds = [(np.log(1e-3), np.log(1e4)), (np.log(1e-3), np.log(1e4)), (-7, 7)]
     theta, ll, edge, ok = _maximise(_gamma_gamma_likelihood, (rows[0], rows[1] / unit, weight), starts, bounds)
     if not ok:
         return GammaGamma(customers=n, converged=False, reason=NO_MAXIMUM)
     p, q, v = (float(value) for value in _gamma_gamma_parameters(theta))
-    return GammaGamma(p, q, v * unit, float(ll * n - n * np.log(unit)), n, converged=q > 1,
-                      reason="" if q > 1 else NO_MEAN, at_edge=tuple(("p", "q", "mean")[i] for i in edge))
+    return GammaGamma(
+        p,
+        q,
+        v * unit,
+        float(ll * n - n * np.log(unit)),
+        n,
+        converged=q > 1,
+        reason="" if q > 1 else NO_MEAN,
+        at_edge=tuple(("p", "q", "mean")[i] for i in edge),
+    )
 
 
 def _gamma_gamma_parameters(theta):
@@ -386,8 +419,18 @@ def expected_amount(model: GammaGamma, frequency, mean_amount) -> np.ndarray:
     return model.p * (model.v + total) / (model.p * x + model.q - 1)
 
 
-def clv(visits: BgNbd, amounts: GammaGamma, x, t_x, T, mean_amount, *, horizon_months: float = 36,
-        annual_discount_rate: float = 0.08, unit: str = "W") -> np.ndarray:
+def clv(
+    visits: BgNbd,
+    amounts: GammaGamma,
+    x,
+    t_x,
+    T,
+    mean_amount,
+    *,
+    horizon_months: float = 36,
+    annual_discount_rate: float = 0.08,
+    unit: str = "W",
+) -> np.ndarray:
     """Yuan that the customer is expected to bring over the coming months, later yuan counting less.
 
     E[amount] · ∫₀ᴴ e^(−δs) dE[Y(s)], with δ = ln(1 + annual rate): the discounted expected transactions of Fader,
@@ -427,8 +470,9 @@ def holdout_errors(expected, actual) -> HoldoutErrors:
     if expected.shape != actual.shape or expected.size == 0:
         raise ValueError("expected and actual must be of the same length and not empty")
     error, total = expected - actual, actual.sum()
-    return HoldoutErrors(float(np.abs(error).mean()), float(np.sqrt((error**2).mean())),
-                         float(error.sum() / total) if total else np.nan)
+    return HoldoutErrors(
+        float(np.abs(error).mean()), float(np.sqrt((error**2).mean())), float(error.sum() / total) if total else np.nan
+    )
 
 
 def _maximise(likelihood, data, starts, bounds):
@@ -436,13 +480,20 @@ def _maximise(likelihood, data, starts, bounds):
 
     The starts are compared on every k-th of the sorted rows, then the best goes on with all of them.
     """
+
     def climb(start, rows):
         def falling(theta):
             value, slope = likelihood(theta, rows)
             return -value, -slope
 
-        return minimize(falling, start, jac=True, bounds=bounds, method="L-BFGS-B",
-                        options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-15, "gtol": 1e-8, "maxcor": 20})
+        return minimize(
+            falling,
+            start,
+            jac=True,
+            bounds=bounds,
+            method="L-BFGS-B",
+            options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-15, "gtol": 1e-8, "maxcor": 20},
+        )
 
     step = -(-len(data[-1]) // _SAMPLE_ROWS)
     sample = [column[::step] for column in data]
