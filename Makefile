@@ -54,7 +54,10 @@ report: $(PAGES) $R/dictionary.html
 # One line per edge: what a stage reads besides its own code.
 $B/10-audit.ipynb: $B/.inputs
 $B/20-customers.ipynb: $B/10-audit.ipynb
-$B/90-summary.ipynb: $B/10-audit.ipynb $B/20-customers.ipynb
+$B/30-segments.ipynb: $B/20-customers.ipynb
+$B/40-importance.ipynb: $B/20-customers.ipynb $B/30-segments.ipynb
+$B/50-lifecycle.ipynb: $B/20-customers.ipynb
+$B/90-summary.ipynb: $(filter-out $B/90-summary.ipynb,$(STAGES:%=$B/%.ipynb))
 
 # Execute: the notebook is renamed into place, last. Its tables, facts and logs are for nobody else's eyes.
 $(STAGES:%=$B/%.ipynb): $B/%.ipynb: $B/.code/%

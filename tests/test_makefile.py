@@ -241,9 +241,10 @@ def test_an_edit_reruns_exactly_what_depends_on_it(built, name):
     assert built.calls() == set()
 
 
-def test_a_further_notebook_makes_every_page_again_since_each_names_it(built):
+def test_a_further_notebook_runs_the_summary_and_makes_every_page_again_since_each_names_it(built):
     built.write("notebooks/30-segments.ipynb", notebook("1 + 1"))
-    assert built.calls() == RENDER | {"demo execute 30-segments", "demo render 30-segments"}
+    run = {"demo execute 30-segments", "demo render 30-segments", "demo execute 90-summary"}
+    assert built.calls() == RENDER | run
 
 
 def test_a_saved_notebook_with_outputs_and_a_touched_file_rerun_nothing(built):

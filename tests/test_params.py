@@ -117,10 +117,10 @@ def test_values_of_the_file_are_taken(written):
     loaded = params.load(
         written(
             "display_name: {en: A, zh: 甲}\ndelivered_on: 2026-05-04\nfiles:\n  - {file: '客户 资料*.csv', tables: [customers]}\n"
-            "windows: {panel_months: [3]}\ngate: {min_rows: 1}\n"
+            "windows: {lost_months: 3}\ngate: {min_rows: 1}\n"
         )
     )
-    assert loaded.delivered_on == date(2026, 5, 4) and loaded.windows.panel_months == (3,)
+    assert loaded.delivered_on == date(2026, 5, 4) and loaded.windows.lost_months == 3
     assert loaded.files[0].tables == ("customers",) and loaded.files[0].source == "dms"
     assert loaded.gate.min_rows == 1 and loaded.gate.max_quarantined_share == 0.3
 
@@ -158,7 +158,7 @@ def test_every_mistake_is_reported_at_once(written):
     assert said["language"] == "language = 'fr': Input should be 'en' or 'zh'"
     assert (
         said["windows.lost_month"]
-        == "windows.lost_month: unknown key; nearest: 'lost_months'; allowed: active_months, lost_months, panel_months"
+        == "windows.lost_month: unknown key; nearest: 'lost_months'; allowed: active_months, lost_months"
     )
     assert said["windows.active_months"] == "windows.active_months = 0: Input should be greater than or equal to 1"
     assert said["tier_share"].startswith("tier_share: unknown key; ") and "allowed: cell_timeout_seconds, checks, " in said["tier_share"]  # fmt: skip

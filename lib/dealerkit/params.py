@@ -124,8 +124,66 @@ class WindowParams(_Part):
     """A customer seen within so many months is active."""
     lost_months: Annotated[int, Field(ge=1, le=60)] = 12
     """A car not seen for so many months counts as lost."""
-    panel_months: tuple[Annotated[int, Field(ge=1, le=120)], ...] = (6, 12, 18, 24)
-    """Earlier origins, in months before `as_of`, at which the panel of factors is made."""
+
+
+class ClassParams(_Part):
+    """Thresholds of the rule classes; windows of 24 months unless they say otherwise."""
+
+    new_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """A customer first seen within so many months is new."""
+    loyal_visits_24m: Annotated[int, Field(ge=1)] = 4
+    """A returning customer with so many visits, and within their own rhythm, is loyal."""
+    rhythm_ratio: Positive = 2.0
+    """Absence of more than so many of the customer's own usual intervals counts as at risk."""
+    price_discount_share: Share = 0.15
+    """Discounts of this share of what was charged, or more, speak for sensitivity to price."""
+
+
+class ClusterParams(_Part):
+    """How customers are clustered."""
+
+    k_min: Annotated[int, Field(ge=2, le=20)] = 3
+    """Fewest clusters tried."""
+    k_max: Annotated[int, Field(ge=2, le=20)] = 8
+    """Most clusters tried."""
+    min_share: Share = 0.03
+    """A cluster with a smaller share of the customers is too small to use."""
+    repeats: Annotated[int, Field(ge=10, le=1000)] = 50
+    """Bootstrap samples that judge how stable each cluster is, at most."""
+    largest_sample: Annotated[int, Field(ge=100)] = 20_000
+    """Above so many customers, clusters are found on a sample drawn by lot, and every customer is put into them."""
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.k_min > self.k_max:
+            raise ValueError(f"k_min {self.k_min} is above k_max {self.k_max}")
+        return self
+
+
+class ImportanceParams(_Part):
+    """How factors are screened and weighed."""
+
+    max_missing_share: Share = 0.7
+    """A factor missing for more is dropped."""
+    max_correlation: Share = 0.9
+    """Of two factors whose rank correlation is stronger, one is dropped, or both are weighed as a group."""
+    min_information_value: Annotated[float, Field(ge=0)] = 0.02
+    """A factor that tells less (information value) is dropped."""
+    repeats: Annotated[int, Field(ge=5, le=1000)] = 30
+    """Permutations that give each importance its interval."""
+
+
+class ChurnParams(_Part):
+    """Windows of the churn model: what is known up to an origin, a gap to act in, then what is predicted."""
+
+    gap_months: Annotated[int, Field(ge=0, le=12)] = 1
+    """Months between what is known and the start of the outcome: time to act."""
+    outcome_months: Annotated[int, Field(ge=1, le=36)] = 12
+    """A car that does not come within so many months after the gap counts as lost."""
+    training_origins: Annotated[int, Field(ge=1, le=8)] = 2
+    """Origins that the model learns from, half an outcome window apart; all outcomes lie before the test origin."""
+    largest_sample: Annotated[int, Field(ge=1000)] = 200_000
+    """Above so many rows the model learns from a sample drawn by lot, and scores every car."""
 
 
 class EngineParams(_Part):
@@ -190,6 +248,14 @@ class Params(_Part):
     """How the value of a customer is expected."""
     windows: WindowParams = WindowParams()
     """Windows in months."""
+    classes: ClassParams = ClassParams()
+    """Thresholds of the rule classes."""
+    clusters: ClusterParams = ClusterParams()
+    """How customers are clustered."""
+    importance: ImportanceParams = ImportanceParams()
+    """How factors are screened and weighed."""
+    churn: ChurnParams = ChurnParams()
+    """Windows of the churn model."""
     value_per_reachable_customer_yuan: Annotated[float, Field(ge=0)] = 0
     """Yuan a year that a reachable customer is worth; first estimate of what a data fault costs. 0: not estimated."""
     targets: TargetParams = TargetParams()

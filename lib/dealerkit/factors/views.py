@@ -289,10 +289,21 @@ def gaps(now: pd.DataFrame, owners: pd.DataFrame, t) -> list[tuple[str, str, str
     return found
 
 
+def churn_origins(as_of: date, params: Params) -> list[date]:
+    """Origins of the churn model before ``as_of``, oldest first: those it learns from, then the one it is tested at.
+
+    The outcome of the test origin ends at ``as_of``; the outcomes of all others end at the test origin or before.
+    """
+    span = params.churn.gap_months + params.churn.outcome_months
+    step = max(1, params.churn.outcome_months // 2)
+    learned = [2 * span + step * i for i in reversed(range(params.churn.training_origins))]
+    return [(pd.Timestamp(as_of) - pd.DateOffset(months=m)).date() for m in [*learned, span]]
+
+
 def panel_origins(as_of: date, params: Params) -> list[date]:
-    """Earlier origins of the panel, oldest first, and ``as_of`` itself last."""
-    earlier = sorted((pd.Timestamp(as_of) - pd.DateOffset(months=m)).date() for m in params.windows.panel_months)
-    return [*earlier, as_of]
+    """Origins of the panel, oldest first: those of the churn model, a year ago, and ``as_of`` itself last."""
+    year_ago = (pd.Timestamp(as_of) - pd.DateOffset(months=12)).date()
+    return [*sorted({*churn_origins(as_of, params), year_ago}), as_of]
 
 
 #: Facts that the summary follows from report to report: fact, label, kind.

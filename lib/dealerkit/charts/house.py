@@ -1,0 +1,175 @@
+"""The house style that every chart shares: fonts, sizes, colours, ticks, and the way out as bytes and texts."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Protocol
+
+import matplotlib
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+INK, SOFT, GRID = "#16202c", "#5a6675", "#e8ebef"
+ACCENT, MUTED, BAD, GOOD = "#0b5cad", "#a9b8c9", "#b3261e", "#1a7f4b"
+#: Parts of a whole, from strong to faint, ink readable on each.
+SHADES = ("#0b5cad", "#4f8bc9", "#93b7dd", "#cddcec", "#e4e7eb")
+DPI = 144
+#: Width in inches.
+SIZES = {"wide": 7.4, "third": 3.7}
+HEAT = LinearSegmentedColormap.from_list("heat", ["#f2b8b0", "#fbe6d4", "#eef3f7", "#b9d3ea", "#7fb0dd"])
+
+
+class Words(Protocol):
+    """What charts need of a `Translator`."""
+
+    def value(self, value: object, kind: str = "text") -> str: ...
+    def say(self, template: str, **values: object) -> str: ...
+    def text(self, msgid: str) -> str: ...
+
+
+@lru_cache(maxsize=1)
+def font_name() -> str:
+    """Name of the bundled font, registered with matplotlib on first use."""
+    import pylopdf_fonts_zh_cn
+
+    path = pylopdf_fonts_zh_cn.sans_path()
+    font_manager.fontManager.addfont(path)
+    return font_manager.FontProperties(fname=path).get_name()
+
+
+def defaults() -> dict:
+    """Matplotlib's own settings of looks, whatever the notebook has set; the backend is left alone."""
+    other = ("backend", "interactive", "toolbar", "webagg", "tk", "savefig.directory", "docstring")
+    return {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(other)}
+
+
+@contextmanager
+def style(size: str) -> Iterator[float]:
+    """House style for the time a figure is made or drawn; gives the width in inches."""
+    points = 9.5 if size == "third" else 10
+    with (
+        matplotlib.rc_context(defaults()),
+        matplotlib.rc_context(
+            {
+                "font.family": [font_name(), "DejaVu Sans"],
+                "font.size": points,
+                "axes.unicode_minus": True,
+                "text.parse_math": False,
+                "text.color": INK,
+                "axes.labelsize": points,
+                "xtick.labelsize": points,
+                "ytick.labelsize": points,
+                "axes.labelcolor": SOFT,
+                "figure.dpi": DPI,
+                "savefig.dpi": DPI,
+            }
+        ),
+    ):
+        yield SIZES[size]
+
+
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    fig = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(fig)
+    fig.get_layout_engine().set(w_pad=0.04, h_pad=0.04)
+    ax = fig.add_subplot()
+    for side in ("top", "right", "left", "bottom"):
+        ax.spines[side].set_visible(False)
+    ax.tick_params(length=0, colors=SOFT)
+    return fig, ax
+
+
+def wrapped(labels: Sequence[object], size: str) -> list[str]:
+    """Labels of rows, broken so that they leave room for the marks; Chinese counts double."""
+    width = 15 if size == "third" else 42
+    done = []
+    for label in map(str, labels):
+        wide = sum(ord(c) > 0x2E80 for c in label) > len(label) / 2
+        done.append("\n".join(textwrap.wrap(label, width // 2 if wide else width, max_lines=2, placeholder="…")) or " ")
+    return done
+
+
+def row_places(ax: Axes, labels: Sequence[str]) -> np.ndarray:
+    """Put one row per label, the first on top; gives their heights on the axis."""
+    y = np.arange(len(labels))[::-1].astype(float)
+    ax.set_yticks(y, labels)
+    ax.set_ylim(-0.6, len(labels) - 0.4)
+    ax.set_xticks([])
+    return y
+
+
+def nothing(t: Words, size: str) -> Figure:
+    with style(size) as width:
+        fig, ax = new_figure(width, 1.0)
+        ax.set_axis_off()
+        ax.text(0.5, 0.5, t.text("nothing to show"), ha="center", va="center", color=SOFT, transform=ax.transAxes)
+        return fig
+
+
+def few_text(count: object, t: Words) -> str:
+    shown = "<5" if count is not None and count == count and 0 < count < 5 else t.value(count, "count")
+    return t.say("n {n:text}, too few", n=shown)
+
+
+def x_ticks(ax: Axes, t: Words, kind: str, low: float, high: float, count: int) -> None:
+    if 0 < low < 0.05 * high:
+        low = 0.0
+        ax.set_xlim(left=-0.02 * high)
+    ax.set_xticks(*ticks(t, kind, low, high, count))
+
+
+def ticks(t: Words, kind: str, low: float, high: float, count: int) -> tuple[list[float], list[str]]:
+    """Round places between two values, with their labels; decimals only where one needs them."""
+    steps = [1, 2, 3, 6, 10] if kind == "months" or kind == "number" and 11 < high <= 48 else [1, 2, 2.5, 5, 10]
+    places = [round(float(v), 9) for v in MaxNLocator(count, steps=steps).tick_values(low, high) if low <= v <= high]
+    labels = [t.value(v, kind) for v in places]
+    if kind in ("share", "points") and all(round(100 * v, 9).is_integer() for v in places):
+        labels = [label.replace(".0", "") for label in labels]
+    return places, labels
+
+
+def mark_line(ax: Axes, at: object, text: str, low: object, high: object) -> None:
+    """A dashed line with its text, on the side where there is room."""
+    right = (at - low) <= (high - low) * 0.55
+    ax.axvline(at, color=BAD, lw=1.3, ls=(0, (4, 3)))
+    ax.annotate(
+        text,
+        (at, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(5 if right else -5, -3),
+        textcoords="offset points",
+        ha="left" if right else "right",
+        va="top",
+        color=BAD,
+    )
+
+
+def texts(fig: Figure) -> list[str]:
+    """Every text that the figure shows, in a fixed order; the leak gate reads them.
+
+    A text broken into lines is given a second time in one piece, so that no value hides behind the break.
+    """
+    found = [artist.get_text().strip() for artist in fig.findobj(Text) if artist.get_visible()]
+    return list(dict.fromkeys(form for text in found if text for form in (text, text.replace("\n", ""))))
+
+
+def png(fig: Figure) -> bytes:
+    """The figure as a small PNG: 144 dpi, at most 128 colours, nothing in it that changes between runs."""
+    raw = io.BytesIO()
+    with style("wide"):
+        fig.savefig(raw, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    picture = Image.open(raw).convert("RGB").quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    out = io.BytesIO()
+    picture.save(out, format="png", optimize=True)
+    return out.getvalue()
