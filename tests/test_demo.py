@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 import zipfile
@@ -354,6 +355,61 @@ def test_types_differ_in_frequency_and_money(large):
     assert frequency["road"] > 1.8 * frequency["seldom"] and frequency["loyal"] > frequency["bargain"]
     assert money["comfort"] > 1.3 * money["bargain"]
     assert set(segment) == {"loyal", "comfort", "bargain", "road", "seldom"}
+
+
+@pytest.fixture(scope="module", params=["apart", "none"])
+def planted(request, tmp_path_factory):
+    """(kind, owners of two years or more with what the files tell of them, about.json) of dealers with other types."""
+    base = tmp_path_factory.mktemp(request.param)
+    generate("demo", base / "raw", base / "truth", customers=1_500, seed=3, kind=request.param)
+    person = truth(base / "truth", "records").set_index("customer_id")["person_id"]
+    orders = read(base / "raw", "service_orders").drop_duplicates("order_id")
+    orders["person_id"] = orders["customer_id"].map(person)
+    orders["total"] = pd.to_numeric(orders["total_yuan"], errors="coerce")
+    orders["maintained"] = orders["order_type"] == "maintenance"
+    cars = (
+        truth(base / "truth", "cars").groupby("person_id").agg(since=("owned_from", "min"), km=("km_per_year", "max"))
+    )
+    seen = orders.groupby("person_id").agg(
+        visits=("order_id", "size"), yuan=("total", "median"), maintained=("maintained", "mean")
+    )
+    owners = truth(base / "truth", "persons").set_index("person_id").join(cars, how="inner").join(seen)
+    owners["visits"] /= ((AS_OF - owners["since"].clip(lower=pd.Timestamp("2020-10-01"))).dt.days / 365.25).clip(
+        lower=1
+    )
+    owners = owners[owners["since"] < AS_OF - pd.Timedelta(days=730)].assign(
+        left=lambda o: o.index.isin(truth(base / "truth", "cars").query("cause != 'active'")["person_id"])
+    )
+    return request.param, owners, json.loads((base / "truth" / "about.json").read_text())
+
+
+def test_about_names_the_types_and_the_truth_has_them(planted):
+    kind, owners, about = planted
+    names = {"apart": ["city", "road", "repair", "comfort"], "none": ["one"]}[kind]
+    assert about["types"] == {"kind": kind, "segments": names}
+    assert set(owners["segment"]) == set(names)
+    assert (owners["customer_type"] == "person").all() and owners["left"].mean() < 0.05
+
+
+def test_types_apart_hardly_overlap_and_a_single_type_has_one_hump(planted):
+    kind, owners, _ = planted
+    logs = np.log(owners[["visits", "yuan", "km"]]).assign(maintained=4 * owners["maintained"]).dropna()
+    if kind == "apart":
+        middles = logs.groupby(owners["segment"]).median()
+        distance = ((logs.to_numpy()[:, None, :] - middles.to_numpy()[None]) ** 2).sum(axis=2)
+        nearest = middles.index[distance.argmin(axis=1)]
+        assert (nearest == owners["segment"].reindex(logs.index)).mean() > 0.97
+    else:
+        for name, values in logs.items():
+            bars = np.histogram(values, bins=np.quantile(values, 0.5) + np.linspace(-2.5, 2.5, 9) * values.std())[0]
+            top = bars.argmax()
+            assert (np.diff(bars[: top + 1]) >= -12).all() and (np.diff(bars[top:]) <= 12).all(), (name, bars)
+
+
+def test_unknown_types_are_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(UserError, match="(?s)--types appart is not known.*use one of usual, apart, none"):
+        generate("demo", tmp_path / "raw", tmp_path / "truth", customers=100, kind="appart")
+    assert not list(tmp_path.iterdir())
 
 
 def test_amounts_are_believable(large):

@@ -31,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--truth", type=Path, required=True, help="folder for the truth, outside any data/raw")
     demo.add_argument("--customers", type=int)
     demo.add_argument("--seed", type=int)
+    demo.add_argument("--types", default="usual", help="types of customers planted: usual, apart or none")
     return parser
 
 
@@ -78,7 +79,7 @@ def _strings(given: argparse.Namespace, root: Path) -> int:
 def _demo(given: argparse.Namespace, root: Path) -> int:
     from dealerkit import demo
 
-    demo.generate(given.dealer, given.out, given.truth, customers=given.customers, seed=given.seed)
+    demo.generate(given.dealer, given.out, given.truth, customers=given.customers, seed=given.seed, kind=given.types)
     return 0
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealerkit import tables
-from dealerkit.demo import people, world
+from dealerkit.demo import people, types, world
 from dealerkit.demo.dirt import FAULT_COLUMNS, Dirt, as_text
 from dealerkit.demo.export import Chinese, English
 from dealerkit.errors import UserError
@@ -29,7 +29,12 @@ LARGEST = 1_500_000
 
 
 def generate(
-    dealer: str, raw_dir: Path, truth_dir: Path, customers: int | None = None, seed: int | None = None
+    dealer: str,
+    raw_dir: Path,
+    truth_dir: Path,
+    customers: int | None = None,
+    seed: int | None = None,
+    kind: str = "usual",
 ) -> dict[str, int]:
     """Write the raw files of an invented dealer and the truth; returns rows by table, as delivered.
 
@@ -38,8 +43,9 @@ def generate(
         raw_dir, truth_dir: folders, made if missing; the truth may not lie inside the raw folder.
         customers: persons and companies; about 2 % more cards come of duplicates and 6 % of second-hand owners.
         seed: any whole number from 0.
+        kind: types of customers, a name of `types.TYPES`; the dealers that ship are ``usual``.
 
-    Raises `UserError` for an unknown dealer, a size or seed out of range, folders inside one another, a folder or disk
+    Raises `UserError` for an unknown dealer or types, a size or seed out of range, folders inside one another, a folder or disk
     that cannot be written.
     """
     if dealer not in SHIPPED:
@@ -49,6 +55,7 @@ def generate(
     largest = LARGEST if dealer == "demo" else LARGEST_CN
     if not 50 <= customers <= largest:
         raise UserError(f"--customers {customers} is out of range", f"use 50 to {largest:,} for {dealer}")
+    planted = types.find(kind)
     if seed < 0:
         raise UserError(f"--seed {seed} is out of range", "use a whole number from 0")
     raw_dir, truth_dir = Path(raw_dir), Path(truth_dir)
@@ -57,7 +64,7 @@ def generate(
     try:
         for folder in (raw_dir, truth_dir):
             folder.mkdir(parents=True, exist_ok=True)
-        return _write(dealer, raw_dir, truth_dir, customers, seed)
+        return _write(dealer, raw_dir, truth_dir, customers, seed, planted)
     except OSError as error:
         raise UserError(
             f"cannot write {Path(error.filename or raw_dir).name}: {error.strerror}",
@@ -69,7 +76,9 @@ def _inside(inner: Path, outer: Path) -> bool:
     return os.path.commonpath([os.path.abspath(inner), os.path.abspath(outer)]) == os.path.abspath(outer)
 
 
-def _write(dealer: str, raw_dir: Path, truth_dir: Path, customers: int, seed: int) -> dict[str, int]:
+def _write(
+    dealer: str, raw_dir: Path, truth_dir: Path, customers: int, seed: int, planted: types.Types
+) -> dict[str, int]:
     faults_of_files: list = []
     export = (English if dealer == "demo" else Chinese)(raw_dir, faults_of_files)
     lang, truth_files = export.lang, TruthFiles(truth_dir)
@@ -80,7 +89,7 @@ def _write(dealer: str, raw_dir: Path, truth_dir: Path, customers: int, seed: in
     ]
     for block, start in enumerate(range(0, customers, world.BLOCK)):
         count = min(world.BLOCK, customers - start)
-        frames, truth, faults = world.make_block(seed, block, count, staff, lang)
+        frames, truth, faults = world.make_block(seed, block, count, staff, lang, planted)
         dirt = Dirt(np.random.default_rng([seed, 500_000 + block]), frames, staff, lang, faults)
         renamed = dirt.plant_meaning()
         truth["cars"]["vin"] = truth["cars"]["vin"].replace(renamed)
@@ -99,6 +108,7 @@ def _write(dealer: str, raw_dir: Path, truth_dir: Path, customers: int, seed: in
         "invented": True,
         "customers": customers,
         "seed": seed,
+        "types": {"kind": planted.name, "segments": planted.names},
         "as_of": "2026-09-30",
         "rows_delivered": rows,
     }

@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 
 from dealerkit.demo import ids, words
-from dealerkit.demo.people import AS_OF, SEGMENTS
+from dealerkit.demo.people import AS_OF
+from dealerkit.demo.types import Types
 
 NEVER = 2**30
 
 
-def first_purchases(rng: np.random.Generator, persons: pd.DataFrame) -> pd.DataFrame:
+def first_purchases(rng: np.random.Generator, persons: pd.DataFrame, types: Types) -> pd.DataFrame:
     """One row per car slot of each owner with the day of the first purchase; further slots open later."""
     owners = persons[~persons["prospect"]]
-    slots = owners["fleet"].to_numpy() + ((rng.random(len(owners)) < 0.08) & ~owners["company"].to_numpy())
+    slots = owners["fleet"].to_numpy() + ((rng.random(len(owners)) < types.second_cars) & ~owners["company"].to_numpy())
     person = np.repeat(owners.index.to_numpy(), slots)
     further = np.concatenate([[False], person[1:] == person[:-1]]) if len(person) else np.zeros(0, dtype=bool)
     first = persons["first"].reindex(person).to_numpy()
@@ -27,7 +28,13 @@ def first_purchases(rng: np.random.Generator, persons: pd.DataFrame) -> pd.DataF
 
 
 def new_spells(
-    rng: np.random.Generator, persons: pd.DataFrame, bought: pd.DataFrame, car_start: int, shift: int, again: bool
+    rng: np.random.Generator,
+    persons: pd.DataFrame,
+    bought: pd.DataFrame,
+    car_start: int,
+    shift: int,
+    again: bool,
+    types: Types,
 ) -> pd.DataFrame:
     """Spells of new cars: line, VIN, plate, price, warranty, driving, true end of ownership."""
     n = len(bought)
@@ -38,7 +45,7 @@ def new_spells(
     share = np.array([words.LINE_SHARES[max(y for y in words.LINE_SHARES if y <= v)] for v in range(2015, 2027)])[
         year - 2015
     ]
-    weight = share * np.array(SEGMENTS["lines"].tolist())[p["segment"]]
+    weight = share * types.lines(p["segment"].to_numpy())
     cumulated = weight.cumsum(axis=1) / weight.sum(axis=1, keepdims=True)
     line = np.minimum((rng.random(n)[:, None] > cumulated).sum(axis=1), len(words.LINES) - 1)
     s["line"], s["model_year"] = line, year
@@ -50,23 +57,23 @@ def new_spells(
     s["discount_price"] = (s["list_price"] * rng.beta(2, 30, n) / 100).round() * 100
     warranty = np.array([ln["warranty"] for ln in words.LINES])[line]
     s["warranty_on"], s["warranty_km"] = s["start"] + warranty[:, 0], warranty[:, 1]
-    s["km_day"] = SEGMENTS["km_year"].to_numpy()[p["segment"]] * np.exp(rng.normal(-0.04, 0.3, n)) / 365.25
-    s["regime"] = np.where((rng.random(n) < 0.09) & ~p["company"], s["start"] + rng.exponential(1700, n), NEVER).astype(
-        int
-    )
+    s["km_day"] = p["km_year"] * np.exp(rng.normal(-0.04, 0.3 * types.within, n)) / 365.25
+    s["regime"] = np.where(
+        (rng.random(n) < types.little) & ~p["company"], s["start"] + rng.exponential(1700, n), NEVER
+    ).astype(int)
     years = rng.gamma(16, np.where(p["company"], 5.6, 6.6) / 16, n) * np.exp(rng.normal(0, 0.05, n))
-    s["end"] = s["start"] + (years * 365.25).astype(int)
-    s["sold_here"] = True if again else rng.random(n) > 0.12
+    s["end"] = np.where(types.replaces, s["start"] + (years * 365.25).astype(int), NEVER)
+    s["sold_here"] = True if again else rng.random(n) > types.elsewhere
     s["born"], s["km_start"] = s["start"], 0.0
     s["generation"] = 1 if again else 0
-    return _habits(rng, s, p)
+    return _habits(rng, s, p, types)
 
 
-def _habits(rng: np.random.Generator, s: pd.DataFrame, p: pd.DataFrame) -> pd.DataFrame:
+def _habits(rng: np.random.Generator, s: pd.DataFrame, p: pd.DataFrame, types: Types) -> pd.DataFrame:
     n = len(s)
-    s["punctual"] = np.exp(rng.normal(0.17, 0.16, n))
-    s["hazard"] = 0.055 * SEGMENTS["hazard"].to_numpy()[p["segment"]] * p["frailty"] * np.where(s["sold_here"], 1, 1.5)
-    s["other_rate"] = 0.80 * SEGMENTS["other_rate"].to_numpy()[p["segment"]] * rng.gamma(4, 1 / 4, n)
+    s["punctual"] = np.exp(rng.normal(0.17, 0.16 * types.within, n))
+    s["hazard"] = 0.055 * p["hazard"] * p["frailty"] * np.where(s["sold_here"], 1, 1.5)
+    s["other_rate"] = 0.80 * p["other_rate"] * rng.gamma(4 / types.within**2, types.within**2 / 4, n)
     s["by_km"] = s["start"] + (s["warranty_km"] - s["km_start"]).clip(lower=0) / s["km_day"]
     s["warranty_end"] = np.minimum(s["warranty_on"], s["by_km"]).astype(int)
     s["adviser"] = rng.integers(0, 1 << 30, n)
@@ -169,15 +176,21 @@ def disposals(rng: np.random.Generator, s: pd.DataFrame) -> None:
 
 
 def make_spells(
-    rng: np.random.Generator, persons: pd.DataFrame, car_start: int, shift: int, quality: np.ndarray, new_person
+    rng: np.random.Generator,
+    persons: pd.DataFrame,
+    car_start: int,
+    shift: int,
+    quality: np.ndarray,
+    new_person,
+    types: Types,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """(persons with second-hand owners added, spells, visits).
 
     ``new_person(count)`` makes the persons who bring a car second hand.
     """
-    bought, spells, visits, done = first_purchases(rng, persons).assign(replaces=np.nan, trade=False), [], [], 0
+    bought, spells, visits, done = first_purchases(rng, persons, types).assign(replaces=np.nan, trade=False), [], [], 0
     for generation in range(4):
-        s = new_spells(rng, persons, bought, car_start + done, shift, generation > 0)
+        s = new_spells(rng, persons, bought, car_start + done, shift, generation > 0, types)
         s["generation"] = generation
         v = visit_paths(rng, s, quality)
         disposals(rng, s)
@@ -203,6 +216,8 @@ def make_spells(
             break
     all_spells = pd.concat(spells, ignore_index=True)
     first = all_spells[all_spells["resold"] < NEVER]
+    if not len(first):
+        return persons, all_spells, pd.concat(visits, ignore_index=True)
     added = new_person(len(first))
     persons = pd.concat([persons, added])
     used = first.copy().reset_index(drop=True)
@@ -210,8 +225,8 @@ def make_spells(
     used["person"], used["start"], used["sold_here"] = added.index.to_numpy(), used["resold"], False
     used["end"], used["regime"], used["generation"], used["replaces"], used["trade"] = NEVER, NEVER, 9, np.nan, False
     people = persons.loc[used["person"]].reset_index(drop=True)
-    used["km_day"] = SEGMENTS["km_year"].to_numpy()[people["segment"]] / 365.25
-    used = _habits(rng, used, people)
+    used["km_day"] = people["km_year"] / 365.25
+    used = _habits(rng, used, people, types)
     v = visit_paths(rng, used, quality)
     # a second-hand owner is known because of a visit soon after buying
     hello = _experience(

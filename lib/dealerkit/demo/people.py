@@ -6,48 +6,10 @@ import numpy as np
 import pandas as pd
 
 from dealerkit.demo import ids, words
+from dealerkit.demo.types import Types
 
 AS_OF = np.datetime64("2026-09-30").astype(int).item()
 HISTORY = np.datetime64("2020-10-01").astype(int).item()
-
-FIRST_YEAR_WEIGHTS = {
-    2015: 3,
-    2016: 5,
-    2017: 7,
-    2018: 9,
-    2019: 10,
-    2020: 10,
-    2021: 11,
-    2022: 12,
-    2023: 12,
-    2024: 11,
-    2025: 11,
-    2026: 8,
-}
-#: Planted customer types: share among persons and companies, hazard of leaving, other visits a year, km a year,
-#: price paid, share of orders discounted, share of services with extra work, share declining it, weights of the lines.
-SEGMENTS = pd.DataFrame(
-    [
-        ("loyal", 0.28, 0.22, 0.45, 0.95, 12_500, 1.00, 0.18, 0.45, 0.10, (1, 1.2, 1.2, 1, 0.9, 0.6)),
-        ("comfort", 0.15, 0.15, 0.65, 1.10, 12_500, 1.40, 0.06, 0.60, 0.05, (0.2, 0.5, 0.8, 1.2, 1.1, 3.5)),
-        ("bargain", 0.25, 0.10, 1.70, 0.60, 11_500, 0.80, 0.60, 0.12, 0.40, (1.8, 1.2, 0.7, 0.6, 0.7, 0.2)),
-        ("road", 0.17, 0.48, 0.85, 1.75, 22_000, 1.00, 0.22, 0.40, 0.15, (1, 1.2, 1.3, 1, 1.3, 0.4)),
-        ("seldom", 0.15, 0.05, 1.00, 0.50, 5_500, 0.92, 0.15, 0.18, 0.20, (1.3, 1, 0.8, 0.8, 1, 0.7)),
-    ],
-    columns=[
-        "name",
-        "person_share",
-        "company_share",
-        "hazard",
-        "other_rate",
-        "km_year",
-        "price",
-        "discount",
-        "extra",
-        "decline",
-        "lines",
-    ],
-)
 
 
 def make_staff(rng: np.random.Generator, customers: int, shift: int, lang: str) -> pd.DataFrame:
@@ -73,26 +35,26 @@ def make_staff(rng: np.random.Generator, customers: int, shift: int, lang: str) 
     return staff
 
 
-def first_days(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Days on which persons buy their first car."""
-    weights = np.array(list(FIRST_YEAR_WEIGHTS.values()))
-    years = np.array(list(FIRST_YEAR_WEIGHTS))
+def first_days(rng: np.random.Generator, count: int, first_years: dict[int, int]) -> np.ndarray:
+    """Days on which persons buy their first car, by weights of the years."""
+    weights = np.array(list(first_years.values()))
+    years = np.array(list(first_years))
     year = rng.choice(years, count, p=weights / weights.sum())
     begins = np.array([np.datetime64(f"{y}-01-01").astype(int) for y in years])
     return begins[year - years[0]] + (rng.random(count) * np.where(year == 2026, 272, 365)).astype(int)
 
 
 def make_persons(
-    rng: np.random.Generator, start: int, count: int, shift: int, lang: str, youngest: float = 21
+    rng: np.random.Generator, start: int, count: int, shift: int, lang: str, types: Types, youngest: float = 21
 ) -> pd.DataFrame:
     """Persons and companies from number ``start``, with everything hidden about them; ages count from the first car."""
     index = start + np.arange(count)
-    company = rng.random(count) < 0.07
-    kinds = len(SEGMENTS)
-    shares = np.where(company[:, None], SEGMENTS["company_share"].to_numpy(), SEGMENTS["person_share"].to_numpy())
+    company = rng.random(count) < types.companies
+    kinds = len(types.table)
+    shares = np.where(company[:, None], types.table["company_share"].to_numpy(), types.table["person_share"].to_numpy())
     segment = np.minimum((rng.random(count)[:, None] > shares.cumsum(axis=1)).sum(axis=1), kinds - 1)
     female = rng.random(count) < 0.38
-    first = first_days(rng, count)
+    first = first_days(rng, count, types.first_years)
     birth, slot = ids.birth_day(index, first - (rng.gamma(3.5, 5, count) + youngest).clip(max=72) * 365.25, shift)
     persons = pd.DataFrame({"index": index, "company": company, "segment": segment, "female": female, "first": first})
     persons["prospect"] = (rng.random(count) < 0.06) & ~company
@@ -101,9 +63,11 @@ def make_persons(
     persons["id_number"] = np.where(company, ids.usccs(index, shift), ids.resident_ids(birth, slot, female))
     persons["phone"] = ids.mobiles(4 * index, shift)
     persons["phone_alt"] = ids.mobiles(4 * index + 1, shift)
+    for name, values in types.traits(rng, segment).items():
+        persons[name] = values
     _names(rng, persons, lang)
     _background(rng, persons, lang)
-    risk = np.log(SEGMENTS["hazard"].to_numpy()[segment] * persons["frailty"])
+    risk = np.log(persons["hazard"] * persons["frailty"])
     z = (risk - risk.mean()) / risk.std()
     persons["risk"] = risk
     # the effect of being called: sd about as large as its mean, correlation with risk −.3, some negative
@@ -164,7 +128,7 @@ def _background(rng: np.random.Generator, persons: pd.DataFrame, lang: str) -> N
     persons["occupation"] = np.where(company, None, some(words.OCCUPATIONS, 0.6))
     firms = [(f"{h[0]} {t[0]}", f"{h[1]}{t[1]}") for h in words.COMPANY_HEADS for t in words.COMPANY_TAILS]
     persons["employer"] = np.where(company, None, some(firms, 0.3))
-    comfort = (persons["segment"] == 1).to_numpy()
+    comfort = persons["premium"].to_numpy()
     band = np.clip(rng.normal(1.6 + 1.1 * comfort, 0.9, n).round(), 0, 4).astype(int)
     persons["income_band"] = np.where((rng.random(n) < 0.45) & ~company, words.pick(words.INCOMES, lang)[band], None)
     persons["lifestyle"] = np.where(company, None, some(words.LIFESTYLES, 0.25))

@@ -7,7 +7,7 @@ import pandas as pd
 
 from dealerkit.demo import words
 from dealerkit.demo.cars import NEVER, odometer
-from dealerkit.demo.people import AS_OF, HISTORY, SEGMENTS
+from dealerkit.demo.people import AS_OF, HISTORY
 
 DAY = 24 * 60
 OTHER_TYPES = ("repair", "warranty", "accident", "recall", "accessory", "inspection")
@@ -44,8 +44,7 @@ def make_orders(
         part = done[done["kind"] == kind]
         o[name] = np.bincount(part["order"], weights=part["amount_yuan"], minlength=len(o))
     gross = o["labour_yuan"] + o["parts_yuan"]
-    segment = persons["segment"].reindex(o["person"]).to_numpy()
-    cut = (rng.random(len(o)) < SEGMENTS["discount"].to_numpy()[segment]) & (o["payer_kind"] == "customer")
+    cut = (rng.random(len(o)) < persons["discount"].reindex(o["person"]).to_numpy()) & (o["payer_kind"] == "customer")
     o["discount_yuan"] = np.where(cut, (gross * rng.uniform(0.05, 0.16, len(o))).round(), np.nan)
     o["total_yuan"] = gross - o["discount_yuan"].fillna(0)
     hours = np.bincount(done["order"], weights=done["hours"].fillna(0), minlength=len(o))
@@ -82,8 +81,7 @@ def _orders(rng, v: pd.DataFrame, spells: pd.DataFrame, persons: pd.DataFrame) -
         ),
     )
     o["odometer_km"] = odometer(spells, spell, o["day"].to_numpy() + 0.5).astype(int) + 8
-    segment = persons["segment"].reindex(o["person"]).to_numpy()
-    o["booked"] = np.where(rng.random(n) < np.array([0.6, 0.65, 0.35, 0.4, 0.4])[segment], "yes", "no")
+    o["booked"] = np.where(rng.random(n) < persons["booked"].reindex(o["person"]).to_numpy(), "yes", "no")
     return o
 
 
@@ -100,15 +98,15 @@ def _times(rng, o: pd.DataFrame, hours: np.ndarray) -> None:
 def _lines(rng, o: pd.DataFrame, spells: pd.DataFrame, persons: pd.DataFrame, lang: str) -> pd.DataFrame:
     """Labour and parts of the main job, of extra work and of work that was declined or put off."""
     n = len(o)
-    segment = persons["segment"].reindex(o["person"]).to_numpy()
+    owner = persons[["extra", "decline", "price"]].reindex(o["person"])
     main = np.zeros(n, dtype=int)
     for kind, jobs in words.JOBS_OF.items():
         rows = (o["order_type"] == kind).to_numpy()
         main[rows] = np.array(jobs)[rng.integers(0, len(jobs), rows.sum())]
     main[(main == 0) & (o["line"] == 4).to_numpy()] = 1  # an electric car has no oil
     workshop = o["order_type"].isin(["maintenance", "repair"]).to_numpy() & (o["service"] >= 0).to_numpy()
-    extra = workshop & (rng.random(n) < SEGMENTS["extra"].to_numpy()[segment])
-    refused = workshop & (rng.random(n) < SEGMENTS["decline"].to_numpy()[segment])
+    extra = workshop & (rng.random(n) < owner["extra"].to_numpy())
+    refused = workshop & (rng.random(n) < owner["decline"].to_numpy())
     add = np.array(words.ADD_ONS)
     job = np.concatenate(
         [main, add[rng.integers(0, len(add), extra.sum())], add[rng.integers(0, len(add), refused.sum())]]
@@ -117,7 +115,7 @@ def _lines(rng, o: pd.DataFrame, spells: pd.DataFrame, persons: pd.DataFrame, la
     put_off = np.where(rng.random(refused.sum()) < 0.3, "postponed", "declined")
     status = np.concatenate([np.full(n + extra.sum(), "done", dtype=object), put_off.astype(object)])
     price = spells["list_price"].to_numpy()[o["spell"].to_numpy()]
-    factor = (0.82 + price / 700_000) * np.array(SEGMENTS["price"])[segment] ** 0.5
+    factor = (0.82 + price / 700_000) * owner["price"].to_numpy() ** 0.5
     rows = [_labour(order, job, status, factor, lang)]
     for place in range(2):
         has = np.array([len(j[3]) > place for j in words.JOBS])[job]

@@ -8,7 +8,8 @@ import pandas as pd
 from dealerkit import tables
 from dealerkit.demo import cars, crm, people, words, workshop
 from dealerkit.demo.cars import NEVER
-from dealerkit.demo.people import AS_OF, SEGMENTS
+from dealerkit.demo.people import AS_OF
+from dealerkit.demo.types import Types
 from dealerkit.demo.workshop import DAY
 
 #: Persons made at once; blocks are independent, so memory does not grow with the size of the dealer.
@@ -36,18 +37,20 @@ def seed_shift(seed: int) -> int:
     return int(np.random.default_rng([seed, 7]).integers(10**7, 10**9))
 
 
-def make_block(seed: int, block: int, count: int, staff: pd.DataFrame, lang: str) -> tuple[dict, dict, list]:
+def make_block(
+    seed: int, block: int, count: int, staff: pd.DataFrame, lang: str, types: Types
+) -> tuple[dict, dict, list]:
     """(canonical frames, truth frames, faults so far) of ``count`` persons of block number ``block``."""
     rng, shift = np.random.default_rng([seed, 100 + block]), seed_shift(seed)
-    persons = people.make_persons(rng, block * ROOM, count, shift, lang)
+    persons = people.make_persons(rng, block * ROOM, count, shift, lang, types)
 
     def new_person(more: int) -> pd.DataFrame:
-        added = people.make_persons(rng, block * ROOM + count, more, shift, lang, youngest=32)
+        added = people.make_persons(rng, block * ROOM + count, more, shift, lang, types, youngest=32)
         added.index += count
         return added.assign(prospect=False)
 
     quality = staff.loc[staff["kind"] == "adviser", "quality"].to_numpy()
-    persons, spells, visits = cars.make_spells(rng, persons, block * CAR_ROOM, shift, quality, new_person)
+    persons, spells, visits = cars.make_spells(rng, persons, block * CAR_ROOM, shift, quality, new_person, types)
     campaigns, visits = workshop.campaign_rows(rng, visits, spells, persons, quality)
     orders, lines = workshop.make_orders(rng, visits, spells, persons, staff, lang)
     campaigns = workshop.campaign_results(campaigns, orders)
@@ -83,7 +86,7 @@ def make_block(seed: int, block: int, count: int, staff: pd.DataFrame, lang: str
                     "10",
                 )
             )
-    return frames, _truth(world), faults
+    return frames, _truth(world, types), faults
 
 
 def _created(rng, persons, spells, orders) -> pd.Series:
@@ -333,7 +336,7 @@ def _vehicles(rng, w: dict, who, lang) -> pd.DataFrame:
     return f
 
 
-def _truth(w: dict) -> dict[str, pd.DataFrame]:
+def _truth(w: dict, types: Types) -> dict[str, pd.DataFrame]:
     """What a run must never see, keyed by the raw tables' own keys; person ids are made of the person's index."""
     persons = w["persons"]
 
@@ -346,7 +349,7 @@ def _truth(w: dict) -> dict[str, pd.DataFrame]:
             "person_id": pid(persons.index),
             "customer_type": np.where(persons["company"], "company", "person"),
             "is_prospect": persons["prospect"].to_numpy(dtype=bool),
-            "segment": SEGMENTS["name"].to_numpy()[persons["segment"]],
+            "segment": types.table["name"].to_numpy()[persons["segment"]],
             "frailty": persons["frailty"].to_numpy(),
             "risk": persons["risk"].to_numpy(),
             "call_effect": persons["effect"].to_numpy(),
