@@ -108,6 +108,10 @@ class ValueParams(_Part):
     """Yearly rate by which later yuan count less."""
     tier_shares: tuple[Share, Share, Share] = (0.2, 0.5, 0.3)
     """Shares of owners in the tiers high, middle and low; they add up to 1."""
+    past_share: Annotated[float, Field(ge=0, le=10)] = 0.2
+    """A tier goes by expected yuan plus this share of those spent in the last 24 months."""
+    tier_yuan: tuple[Positive, Positive] | None = None
+    """Fixed yuan from which a customer is of high and of middle value, instead of the shares."""
 
     @field_validator("tier_shares")
     @classmethod
@@ -115,6 +119,13 @@ class ValueParams(_Part):
         if abs(sum(shares) - 1) > 1e-9:
             raise ValueError("the three shares must add up to 1")
         return shares
+
+    @field_validator("tier_yuan")
+    @classmethod
+    def _falls(cls, cuts):
+        if cuts is not None and cuts[0] <= cuts[1]:
+            raise ValueError("high value must begin above middle value, as in [8000, 3000]")
+        return cuts
 
 
 class WindowParams(_Part):
@@ -127,21 +138,51 @@ class WindowParams(_Part):
 
 
 class ClassParams(_Part):
-    """Thresholds of the rule classes; windows of 24 months unless they say otherwise."""
+    """Thresholds of the rule classes."""
 
+    edge_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    """A customer whose number lies within this share of a threshold stands at the edge of the class."""
     new_months: Annotated[int, Field(ge=1, le=60)] = 12
     """A customer first seen within so many months is new."""
     loyal_visits_24m: Annotated[int, Field(ge=1)] = 4
-    """A returning customer with so many visits, and within their own rhythm, is loyal."""
+    """A customer who is not new, with so many visits in 24 months, and within their own rhythm, is loyal."""
     rhythm_ratio: Positive = 2.0
-    """Absence of more than so many of the customer's own usual intervals counts as at risk."""
-    price_discount_share: Share = 0.15
-    """Discounts of this share of what was charged, or more, speak for sensitivity to price."""
+    """Absence of more than so many of the customer's own usual intervals is out of rhythm."""
+    spend_high_yuan_24m: Positive = 5000
+    """Who paid so much in 24 months spends much."""
+    spend_low_yuan_24m: Positive = 1500
+    """Who paid less in 24 months spends little."""
+    active_visits_12m: Annotated[int, Field(ge=1)] = 2
+    """An active customer came so often in 12 months."""
+    active_kinds_24m: Annotated[int, Field(ge=1, le=5)] = 2
+    """And had so many kinds of work in 24 months (maintenance, repair, accident, warranty, other)."""
+    active_booked_share: Share = 0.5
+    """Or booked this share of the visits of 24 months ahead."""
+    need_visits_24m: Annotated[int, Field(ge=1)] = 2
+    """Needs are read from so many visits in 24 months, or more."""
+    price_discount_share: Share = 0.05
+    """Discounts of this share of what was charged in 24 months, or more, speak for sensitivity to price."""
+    price_declined_12m: Annotated[int, Field(ge=1)] = 2
+    """So many jobs declined or put off in 12 months speak for it too."""
+    quality_yuan_ratio: Positive = 1.5
+    """Who pays so many times the usual amount per visit asks for quality."""
+    service_score: Annotated[float, Field(ge=0, le=10)] = 7
+    """A last survey score of this or less, or a complaint, speaks for sensitivity to service."""
+    interest_months: Annotated[int, Field(ge=1, le=36)] = 6
+    """A sign of interest in a car counts for so many months."""
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.spend_low_yuan_24m >= self.spend_high_yuan_24m:
+            raise ValueError("spend_low_yuan_24m must be below spend_high_yuan_24m")
+        return self
 
 
 class ClusterParams(_Part):
     """How customers are clustered."""
 
+    min_visits: Annotated[int, Field(ge=2)] = 4
+    """Owners with fewer visits are not clustered: too little is known of their habits."""
     k_min: Annotated[int, Field(ge=2, le=20)] = 3
     """Fewest clusters tried."""
     k_max: Annotated[int, Field(ge=2, le=20)] = 8
@@ -166,11 +207,15 @@ class ImportanceParams(_Part):
     max_missing_share: Share = 0.7
     """A factor missing for more is dropped."""
     max_correlation: Share = 0.9
-    """Of two factors whose rank correlation is stronger, one is dropped, or both are weighed as a group."""
+    """Of two factors whose rank correlation is stronger, one is dropped."""
     min_information_value: Annotated[float, Field(ge=0)] = 0.02
     """A factor that tells less (information value) is dropped."""
-    repeats: Annotated[int, Field(ge=5, le=1000)] = 30
-    """Permutations that give each importance its interval."""
+    group_correlation: Share = 0.7
+    """Factors whose rank correlation is stronger are weighed together; with a defining factor: count as defining."""
+    repeats: Annotated[int, Field(ge=5, le=1000)] = 10
+    """Resamplings that give each importance its interval, in rounds of five."""
+    largest_sample: Annotated[int, Field(ge=500)] = 5_000
+    """Above so many customers the models learn from a sample drawn by lot."""
 
 
 class ChurnParams(_Part):

@@ -460,6 +460,37 @@ def clv(
     return p_alive(visits, x, t_x, T) * discounted * expected_amount(amounts, x, mean_amount)
 
 
+def tier_score(expected_yuan: pd.Series, past_yuan: pd.Series, past_share: float) -> pd.Series:
+    """What a value tier goes by: expected yuan plus a share of the past ones; NaN where no expectation is known.
+
+    Args:
+        expected_yuan: discounted turnover expected (`clv`).
+        past_yuan: turnover of the past; missing counts as nothing.
+        past_share: how much of the past counts, 0 or more.
+    """
+    return expected_yuan.astype(float) + past_share * past_yuan.astype(float).fillna(0)
+
+
+def tiers(
+    score: pd.Series, shares: tuple[float, float, float], cuts_yuan: tuple[float, float] | None = None
+) -> tuple[pd.Series, tuple[float, ...]]:
+    """Value tiers of customers: 0 high, 1 middle, 2 low, NaN where the score is missing; and the two cuts in yuan.
+
+    The cuts are those given in yuan, else the quantiles that leave the shares above them. A score at a cut goes to the
+    higher tier, so that tiers may differ from the shares asked for. Fewer than three different scores make no tiers:
+    all NaN, and no cuts.
+    """
+    known = score.dropna()
+    if cuts_yuan is None:
+        if known.nunique() < 3:
+            return pd.Series(np.nan, score.index), ()
+        high, middle, _low = shares
+        cuts_yuan = known.quantile([1 - high, 1 - high - middle], interpolation="lower")
+    high_cut, middle_cut = (float(cut) for cut in cuts_yuan)
+    tier = pd.Series(np.where(score >= high_cut, 0.0, np.where(score >= middle_cut, 1.0, 2.0)), score.index)
+    return tier.where(score.notna()), (high_cut, middle_cut)
+
+
 def holdout_errors(expected, actual) -> HoldoutErrors:
     """Errors of a forecast of visits per customer against the visits that came.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from dealerkit import stats
+from dealerkit import stats, value
 from dealerkit.factors import CLASSES, DAYS_12M, DAYS_PER_MONTH, dictionary
 from dealerkit.messages import N_
 from dealerkit.params import Params
@@ -126,17 +126,14 @@ def _high_tier(owners: pd.DataFrame, params: Params) -> tuple[float | None, floa
 
 
 def value_tiers(owners: pd.DataFrame, params: Params, t) -> pd.DataFrame:
-    """Tiers by expected value: tier, persons, people_share, yuan_share (of expected yuan), clv_yuan_mean.
-
-    Ties at a cut go to the higher tier, so tiers may differ from the shares asked for; empty without amounts.
-    """
-    known = owners.dropna(subset=["clv_yuan"])
-    if known.empty or known["clv_yuan"].nunique() < 3:
+    """Tiers by expected value and a share of the past (`value.tiers`): tier, persons, people_share, yuan_share (of
+    expected yuan), clv_yuan_mean; empty without amounts."""
+    past = params.value.past_share
+    score = value.tier_score(owners["clv_yuan"], owners["spend_yuan_24m"], past).rename("tier")
+    tier, cuts = value.tiers(score, params.value.tier_shares, params.value.tier_yuan)
+    if not cuts or tier.isna().all():
         return pd.DataFrame(columns=["tier", "persons", "people_share", "yuan_share", "clv_yuan_mean"])
-    high, middle, _low = params.value.tier_shares
-    cuts = known["clv_yuan"].quantile([1 - high, 1 - high - middle], interpolation="lower")
-    tier = np.where(known["clv_yuan"] >= cuts.iloc[0], 0, np.where(known["clv_yuan"] >= cuts.iloc[1], 1, 2))
-    made = known.groupby(tier)["clv_yuan"].agg(["size", "sum", "mean"]).reindex(range(3)).fillna(0)
+    made = owners.groupby(tier)["clv_yuan"].agg(["size", "sum", "mean"]).reindex(range(3)).fillna(0)
     return pd.DataFrame(
         {
             "tier": [t.text(name) if t else name for name in TIERS],
