@@ -71,14 +71,15 @@ def dealer() -> dict[str, list[dict]]:
 
 
 def made(clean_of, given: dict, origins=(BEFORE, DAY), as_of=DAY):
-    """(panel with the customer's number instead of the person's id, car factors, owners' persons) of a dealer."""
+    """(panel of persons with the customer's number beside the person's id, panel of cars, persons) of a dealer."""
     connection, clean = clean_of(given)
     found = identity.identify(clean, PARAMS, as_of)
     cars = keep(connection, "cars", found.cars)
     panel = factors.person_factors(connection, clean, found.persons, found.records, cars, list(origins), as_of, PARAMS)
     who = found.records.drop_duplicates("person_id").set_index("person_id")["customer_id"]
     panel.insert(0, "who", panel["person_id"].map(who))
-    return panel, factors.car_factors(clean, cars, as_of).to_pandas(), found.persons
+    car_panel = factors.car_panel(connection, clean, found.records, cars, panel, as_of).to_pandas()
+    return panel, car_panel, found.persons
 
 
 @pytest.fixture(scope="module")
@@ -147,16 +148,54 @@ def test_who_was_not_yet_seen_has_no_row(worked):
 
 
 def test_cars_worked_by_hand(worked):
-    cars = worked[1].set_index("vin")
+    cars = factors.at(worked[1], DAY).set_index("vin")
     names = [f.name for f in CAR_FACTORS]
-    assert set(worked[1].columns) == {"person_id", "vin", "series", "energy_type", *names}
-    first = cars.loc[V1, names].astype(float).to_dict()
-    assert first == {
-        "vehicle_age_months": 59, "warranty_days_left": -730, "visits_count_12m": 0, "visits_count_24m": 2, "visits_count_all": 3,
-        "spend_yuan_12m": pytest.approx(float("nan"), nan_ok=True), "spend_yuan_24m": 400, "recency_days": 365, "odometer_km_last": 30000, "odometer_km_per_year": 7500,
+    assert list(worked[1].columns) == ["person_id", "vin", "origin", "series", "energy_type", *names]
+    unknown = pytest.approx(float("nan"), nan_ok=True)
+    assert cars.loc[V1, names].astype(float).to_dict() == {
+        "vehicle_age_months": 59, "warranty_days_left": -730, "sold_here": 1, "visits_count_12m": 0, "visits_count_24m": 2, "visits_count_all": 3,
+        "services_count_all": 2, "spend_yuan_12m": 0, "spend_yuan_24m": 400, "customer_paid_share_24m": 0.25, "discount_share_24m": 0,
+        "recency_days": 365, "first_visit_days_ago": 1646, "interval_days_median": (917 + 364) / 2, "own_rhythm_ratio": pytest.approx(365 / 640.5, abs=1e-8),
+        "odometer_km_last": 30000, "odometer_km_per_year": 7500, "last_was_maintenance": 0, "maintenance_share_24m": 0.5, "comeback_share_24m": 1,
+        "wait_minutes_mean_12m": unknown, "declined_count_12m": 0, "complaints_count_12m": 1,
     }  # fmt: skip
-    assert cars.loc[V2, ["vehicle_age_months", "visits_count_12m", "recency_days"]].to_list() == [11, 2, 20]
+    assert cars.loc[V2, ["vehicle_age_months", "visits_count_12m", "recency_days", "sold_here", "declined_count_12m", "last_was_maintenance"]].to_list() == [11, 2, 20, 0, 2, 0]  # fmt: skip
+    assert cars.at[V2, "spend_yuan_12m"] == 1200 and cars.at[V2, "discount_share_24m"] == pytest.approx(50 / 1250)
     assert pd.isna(cars.at[V3, "vehicle_age_months"]) and cars.at[V3, "visits_count_all"] == 1
+
+
+def test_cars_of_an_earlier_day_are_those_met_by_then(worked):
+    before = factors.at(worked[1], BEFORE).set_index("vin")
+    # The second car is sold here that day; the company's comes the day after.
+    assert sorted(before.index) == [V1, V2]
+    names = ["vehicle_age_months", "sold_here", "visits_count_all", "recency_days", "spend_yuan_12m", "last_was_maintenance"]  # fmt: skip
+    assert before.loc[V1, names].to_list() == [48, 1, 3, 0, 400, 0]
+    assert before.loc[V2, ["vehicle_age_months", "sold_here", "visits_count_all", "declined_count_12m"]].to_list() == [0, 1, 0, 0]  # fmt: skip
+    assert before.loc[V2, ["recency_days", "odometer_km_last", "interval_days_median"]].isna().all()
+
+
+def test_a_car_goes_to_whom_it_was_sold_and_goes_away_when_traded_in(clean_of):
+    given, early, late = dealer(), date(2024, 1, 1), date(2025, 12, 31)
+    given["sales_orders"] += rows(
+        "order_id customer_id vin delivered_on price_yuan trade_in_vin",
+        # V1 is taken back from A, and sold on to B a month later; the register knows B only.
+        ("B3", "A", V4, "2025-08-01", 1000, V1), ("B4", "B", V1, "2025-09-01", 500, None),
+    )  # fmt: skip
+    given["vehicles"][0] |= {"customer_id": "B", "purchased_on": "2025-09-01"}
+    panel, cars, _ = made(clean_of, given, [early, BEFORE, date(2025, 8, 15), late, DAY])
+    name = panel.drop_duplicates("person_id").set_index("person_id")["who"]
+    holders = cars[cars["vin"] == V1].set_index("origin")["person_id"].map(name)
+    assert holders.to_dict() == {pd.Timestamp(d): who for d, who in ((early, "A"), (BEFORE, "A"), (late, "B"), (DAY, "B"))}  # fmt: skip
+    ages = cars[cars["vin"] == V1].set_index("origin")["vehicle_age_months"]
+    assert ages.isna().tolist() == [True, True, False, False], "the purchase is B's, and later"
+
+
+def test_each_car_has_the_row_of_its_person_and_each_once(crowded):
+    panel, cars, _ = crowded
+    assert not cars.duplicated(["vin", "origin"]).any()
+    pairs = cars[["person_id", "origin"]].merge(panel[["person_id", "origin"]], how="left", indicator=True)
+    assert (pairs["_merge"] == "both").all()
+    assert cars.groupby("origin").size().gt(30).all()
 
 
 # -- declarations -------------------------------------------------------------------------------------------------
@@ -202,11 +241,13 @@ def crowded(clean_of):
     return made(clean_of, crowd())
 
 
-def same_before(panel: pd.DataFrame, other: pd.DataFrame) -> None:
-    a, b = (factors.at(p, BEFORE).sort_values("who", ignore_index=True).astype(object) for p in (panel, other))
-    assert len(a) > 30
-    # as objects: the type of a column follows from all origins together
-    pd.testing.assert_frame_equal(a.where(a.notna(), None), b.where(b.notna(), None))
+def same_before(given: tuple, other: tuple) -> None:
+    """Factors of persons and of cars at the earlier origin are the same."""
+    for kind, key in ((0, "who"), (1, "vin")):
+        a, b = (factors.at(p[kind], BEFORE).sort_values(key, ignore_index=True).astype(object) for p in (given, other))
+        assert len(a) > 30
+        # as objects: the type of a column follows from all origins together
+        pd.testing.assert_frame_equal(a.where(a.notna(), None), b.where(b.notna(), None))
 
 
 def test_value_is_expected_of_the_crowd(crowded):
@@ -232,8 +273,9 @@ def test_events_after_an_origin_change_nothing_at_it(clean_of, crowded):
     )
     given["customers"] += rows("customer_id name phone created_on", ("F", "新客", "13600000000", later))
     given["vehicles"] += rows("vin customer_id purchased_on list_price_yuan", ("LSVAA4085E2900000", "B", later, 999999))
-    panel = made(clean_of, given)[0]
-    same_before(crowded[0], panel)
+    changed = made(clean_of, given)
+    panel = changed[0]
+    same_before(crowded, changed)
     assert row(panel, "A", DAY)["visits_count_all"] == 6 and row(crowded[0], "A", DAY)["visits_count_all"] == 5
 
 
@@ -257,9 +299,9 @@ def test_the_state_at_delivery_is_not_served_at_earlier_origins(clean_of, crowde
         "disposed_on",
         "odometer_km",
     } <= changed
-    panel = made(clean_of, given)[0]
-    same_before(crowded[0], panel)
-    assert row(panel, "A", DAY)["member_level"] != "gold"
+    other = made(clean_of, given)
+    same_before(crowded, other)
+    assert row(other[0], "A", DAY)["member_level"] != "gold"
 
 
 def other_value(column, i: int) -> str:
@@ -269,8 +311,7 @@ def other_value(column, i: int) -> str:
 
 
 def test_origins_do_not_touch_one_another(clean_of, crowded):
-    alone = made(clean_of, crowd(), origins=[BEFORE])[0]
-    same_before(crowded[0], alone)
+    same_before(crowded, made(clean_of, crowd(), origins=[BEFORE]))
 
 
 # -- laws ---------------------------------------------------------------------------------------------------------
@@ -334,6 +375,7 @@ def test_corners_are_no_failure(clean_of, case):
     }  # fmt: skip
     panel, cars, persons = made(clean_of, given)
     now = factors.at(panel, DAY)
+    cars = factors.at(cars, DAY)
     assert len(now) == len(cars) == count
     owners = views.owners_of(persons, now)
     facts = views.facts(persons, now, cars, {"kept_apart": 0}, PARAMS)

@@ -1,6 +1,6 @@
 """The factor library: what is known of each person and car at any day.
 
-`person_factors` and `car_factors` serve ``as_of`` and earlier origins by the same expressions: an event counts when
+`person_factors` and `car_panel` serve ``as_of`` and earlier origins by the same expressions: an event counts when
 it is dated on or before the origin, and columns that are only known at delivery (`known_from: export`) are served at
 ``as_of`` alone. Each factor is declared once (`declared`), with label, class and formula; the declarations make
 the dictionary.
@@ -8,7 +8,7 @@ the dictionary.
 
 from __future__ import annotations
 
-from dealerkit.factors.cars import car_factors
+from dealerkit.factors.cars import car_factors, car_panel
 from dealerkit.factors.declared import (
     CAR_FACTORS,
     CLASSES,
@@ -31,6 +31,7 @@ __all__ = [
     "Factor",
     "at",
     "car_factors",
+    "car_panel",
     "dictionary",
     "person_factors",
 ]

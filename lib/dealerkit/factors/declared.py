@@ -172,16 +172,49 @@ PERSON_FACTORS: tuple[Factor, ...] = (
 )
 
 CAR_FACTORS: tuple[Factor, ...] = (
-    F("vehicle_age_months", "vehicle", N_("Age of the car"), N_("as_of − purchase date")),
-    F("warranty_days_left", "vehicle", N_("Warranty days left"), N_("warranty end − as_of")),
+    F("vehicle_age_months", "vehicle", N_("Age of the car"), N_("origin − purchase date")),
+    F("warranty_days_left", "vehicle", N_("Warranty days left"), N_("warranty end − origin")),
+    F("sold_here", "vehicle", N_("Sold here"), N_("1 if the car was sold here by the origin, 0 if elsewhere")),
     F("visits_count_12m", "consumption", N_("Visits in 12 months"), N_("orders of the car within 365 days")),
     F("visits_count_24m", "consumption", N_("Visits in 24 months"), N_("orders of the car within 730 days")),
     F("visits_count_all", "consumption", N_("Visits ever"), N_("orders of the car")),
+    F("services_count_all", "consumption", N_("Maintenance visits ever"), N_("maintenance orders of the car")),
     F("spend_yuan_12m", "consumption", N_("Spending in 12 months"), N_("sum of total within 365 days")),
     F("spend_yuan_24m", "consumption", N_("Spending in 24 months"), N_("sum of total within 730 days")),
-    F("recency_days", "life_cycle", N_("Days since the last visit"), N_("as_of − last visit of the car")),
+    F(
+        "customer_paid_share_24m",
+        "consumption",
+        N_("Share paid by the customer"),
+        N_("customer-paid total ÷ total, 24 months"),
+    ),
+    F("discount_share_24m", "consumption", N_("Discount share"), N_("discounts ÷ (total + discounts), 24 months")),
+    F("recency_days", "life_cycle", N_("Days since the last visit"), N_("origin − last visit of the car")),
+    F("first_visit_days_ago", "life_cycle", N_("Days since the first visit"), N_("origin − first visit of the car")),
+    F(
+        "interval_days_median",
+        "life_cycle",
+        N_("Usual days between visits"),
+        N_("median gap between visits of the car, 3 visits or more"),
+    ),
+    F(
+        "own_rhythm_ratio",
+        "life_cycle",
+        N_("Absence against own rhythm"),
+        N_("days since the last visit ÷ usual days between visits"),
+    ),
     F("odometer_km_last", "vehicle", N_("Last odometer"), N_("largest odometer at a visit")),
     F("odometer_km_per_year", "vehicle", N_("Kilometres a year"), N_("largest odometer ÷ years since purchase")),
+    F(
+        "last_was_maintenance",
+        "vehicle",
+        N_("Last visit was maintenance"),
+        N_("1 if the last visit of known type was maintenance"),
+    ),
+    F("maintenance_share_24m", "vehicle", N_("Share of maintenance"), N_("maintenance orders ÷ visits, 24 months")),
+    F("comeback_share_24m", "vehicle", N_("Share of come-backs"), N_("come-backs ÷ visits, 24 months")),
+    F("wait_minutes_mean_12m", "vehicle", N_("Mean wait"), N_("mean waiting minutes, 12 months")),
+    F("declined_count_12m", "vehicle", N_("Declined jobs"), N_("lines declined or postponed, 12 months")),
+    F("complaints_count_12m", "contacts", N_("Complaints"), N_("complaints of the holder, 12 months")),
 )
 
 

@@ -12,7 +12,18 @@ from ibis import _
 
 from dealerkit import value
 from dealerkit.factors.declared import DAYS_12M, DAYS_24M, DAYS_PER_MONTH, PERSON_FACTORS
-from dealerkit.factors.events import count_if, days_between, person_of, ratio, settled_visits, sum_if, up_to, visits_of
+from dealerkit.factors.events import (
+    count_if,
+    days_between,
+    declined_lines,
+    has_amounts,
+    person_of,
+    ratio,
+    sum_if,
+    up_to,
+    visit_factors,
+    visits_of,
+)
 from dealerkit.params import Params
 
 
@@ -39,7 +50,7 @@ def person_factors(
     when = ibis.memtable({"origin": sorted(origins)}, schema={"origin": "date"})
     who = person_of(records)
     visits = visits_of(clean, who, cars)
-    parts = [_visit_factors(visits, when), _car_counts(visits, cars, when, as_of)]
+    parts = [visit_factors(visits, when, "person_id"), _car_counts(visits, cars, when, as_of)]
     parts += [_line_factors(clean, visits, when)] if "service_lines" in clean else []
     parts += [_sales_factors(clean, who, visits, when)] if "sales_orders" in clean else []
     parts += [_contact_factors(clean, who, when)] if "interactions" in clean else []
@@ -49,7 +60,7 @@ def person_factors(
     for part in parts:
         frame = frame.merge(part.to_pandas(), on=["person_id", "origin"], how="left", validate="one_to_one")
     counts = [
-        c for c in frame if "_count_" in c or c == "cars_count" or (c.startswith("spend_yuan") and _has_amounts(clean))
+        c for c in frame if "_count_" in c or c == "cars_count" or (c.startswith("spend_yuan") and has_amounts(clean))
     ]
     frame[counts] = frame[counts].astype(float).fillna(0)
     yuan = [c for c in frame if "yuan" in c]
@@ -62,11 +73,6 @@ def person_factors(
 def at(panel: pd.DataFrame, origin: date) -> pd.DataFrame:
     """The factors of the panel at one origin."""
     return panel[pd.to_datetime(panel["origin"]) == pd.Timestamp(origin)].reset_index(drop=True)
-
-
-def _has_amounts(clean: dict[str, ir.Table]) -> bool:
-    """Whether any workshop visit has a total; without, everything in yuan is unknown, not zero."""
-    return bool(clean["service_orders"].total_yuan.notnull().any().to_pandas())
 
 
 def _bought(clean: dict[str, ir.Table], who: ir.Table, cars: ir.Table) -> ir.Table:
@@ -139,68 +145,6 @@ def _base(persons: pd.DataFrame, visits: ir.Table, bought: ir.Table, when: ir.Ta
     )
 
 
-def _visit_factors(visits: ir.Table, when: ir.Table) -> ir.Table:
-    v = settled_visits(visits, when)
-    y1, y2 = v.ago < DAYS_12M, v.ago < DAYS_24M
-    made = v.group_by(["person_id", "origin"]).agg(
-        visits_count_12m=count_if(y1),
-        visits_count_24m=count_if(y2),
-        visits_count_all=v.count(),
-        spend_yuan_12m=sum_if(y1, v.total_yuan),
-        spend_yuan_24m=sum_if(y2, v.total_yuan),
-        spend_yuan_all=v.total_yuan.sum(),
-        paid_24m=sum_if(y2 & (v.payer_kind == "customer"), v.total_yuan),
-        payer_known=count_if(y2 & v.payer_kind.notnull()),
-        discount_24m=sum_if(y2, v.discount_yuan),
-        parts_24m=sum_if(y2, v.parts_yuan),
-        labour_24m=sum_if(y2, v.labour_yuan),
-        recency_days=v.ago.min(),
-        first_visit_days_ago=v.ago.max(),
-        gap=v.gap_days.median(),
-        gaps=v.gap_days.count(),
-        maintenance=count_if(y2 & (v.order_type == "maintenance")),
-        repair=count_if(y2 & (v.order_type == "repair")),
-        accident_count_24m=count_if(y2 & (v.order_type == "accident")),
-        warranty_count_24m=count_if(y2 & v.order_type.isin(["warranty", "recall"])),
-        comebacks=count_if(y2 & v.is_comeback),
-        comeback_known=count_if(y2 & v.is_comeback.notnull()),
-        booked=count_if(y2 & v.booked),
-        booked_known=count_if(y2 & v.booked.notnull()),
-        wait_sum=sum_if(y1, v.wait_minutes),
-        wait_n=count_if(y1 & v.wait_minutes.notnull()),
-        odometer_km_last=v.odometer_km.max(),
-    )
-    gap = (made.gaps >= 2).ifelse(made.gap, ibis.null("float64"))
-    paid = made.paid_24m.coalesce(0)
-    return made.select(
-        "person_id",
-        "origin",
-        "visits_count_12m",
-        "visits_count_24m",
-        "visits_count_all",
-        "spend_yuan_12m",
-        "spend_yuan_24m",
-        "spend_yuan_all",
-        "recency_days",
-        "first_visit_days_ago",
-        "accident_count_24m",
-        "warranty_count_24m",
-        "odometer_km_last",
-        yuan_per_visit_24m=ratio(made.spend_yuan_24m, made.visits_count_24m),
-        customer_paid_share_24m=(made.payer_known > 0).ifelse(ratio(paid, made.spend_yuan_24m), ibis.null("float64")),
-        discount_share_24m=ratio(made.discount_24m, made.spend_yuan_24m + made.discount_24m),
-        parts_share_24m=ratio(made.parts_24m, made.parts_24m + made.labour_24m),
-        visits_trend_ratio=ratio(made.visits_count_12m, made.visits_count_24m - made.visits_count_12m),
-        interval_days_median=gap,
-        own_rhythm_ratio=ratio(made.recency_days, gap),
-        maintenance_share_24m=ratio(made.maintenance, made.visits_count_24m),
-        repair_share_24m=ratio(made.repair, made.visits_count_24m),
-        comeback_share_24m=ratio(made.comebacks, made.comeback_known),
-        booked_share_24m=ratio(made.booked, made.booked_known),
-        wait_minutes_mean_12m=ratio(made.wait_sum, made.wait_n),
-    )
-
-
 def _car_counts(visits: ir.Table, cars: ir.Table, when: ir.Table, as_of: date) -> ir.Table:
     """What the cars on record say. A car without purchase date counts from its first visit, else at delivery only."""
     driven = visits.group_by(d_vin=_.vin).agg(first_day=_.day.min())
@@ -249,12 +193,7 @@ def _km_per_year(visits: ir.Table, cars: ir.Table, when: ir.Table) -> ir.Table:
 
 
 def _line_factors(clean: dict[str, ir.Table], visits: ir.Table, when: ir.Table) -> ir.Table:
-    left = (
-        clean["service_lines"]
-        .filter(_.status.isin(["declined", "postponed"]))
-        .select(l_order=_.order_id, amount_yuan=_.amount_yuan)
-    )
-    lines = up_to(visits.select("person_id", "order_id", "day").inner_join(left, visits.order_id == left.l_order), when)
+    lines = up_to(declined_lines(clean, visits.select("person_id", "order_id", "day")), when)
     lines = lines.filter(lines.ago < DAYS_12M)
     return lines.group_by(["person_id", "origin"]).agg(
         declined_count_12m=lines.count(), declined_yuan_12m=lines.amount_yuan.sum()
