@@ -7,7 +7,16 @@
 * `leaks`: factors that know the outcome (`leakage`).
 """
 
-from dealerkit.stats.bins import Binning, discretise, information_bound, information_value, woe
+from dealerkit.stats.bins import (
+    Binning,
+    as_numbers,
+    as_texts,
+    discretise,
+    information_bound,
+    information_value,
+    is_number,
+    woe,
+)
 from dealerkit.stats.chance import Drift, false_discovery, psi
 from dealerkit.stats.intervals import STATISTICS, bootstrap_interval, wilson
 from dealerkit.stats.leaks import leakage
@@ -18,6 +27,8 @@ __all__ = [
     "STATISTICS",
     "Binning",
     "Drift",
+    "as_numbers",
+    "as_texts",
     "auc",
     "bootstrap_interval",
     "calibration_table",
@@ -26,6 +37,7 @@ __all__ = [
     "group_draws",
     "information_bound",
     "information_value",
+    "is_number",
     "leakage",
     "measures",
     "psi",

@@ -163,7 +163,7 @@ def _readable(cut: float, x: np.ndarray) -> float:
             for whole in (np.ceil(cut / step), np.floor(cut / step)):
                 candidate = whole * factor * 10**exponent if exponent >= 0 else whole * factor / 10**-exponent
                 if abs(int(np.searchsorted(x, candidate)) - int(here)) <= allowed and x[0] < candidate <= x[-1]:
-                    return float(candidate)
+                    return float(candidate) + 0.0  # no negative zero
     return float(cut)
 
 

@@ -6,6 +6,9 @@ computed at once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
@@ -27,54 +30,67 @@ def auc(outcome, score) -> float:
     outcome does not vary.
     """
     y, score = np.asarray(outcome, dtype=float), np.asarray(score, dtype=float)
-    return float(_auc(_Ranked(y, score), np.ones((1, len(y))))[0])
+    if not 0 < y.sum() < len(y):
+        return np.nan
+    _values, code, n = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(n) - (n - 1) / 2)[code]
+    events = y.sum()
+    return float((rank @ y - events * (events + 1) / 2) / (events * (len(y) - events)))
 
 
-def group_draws(groups, repeats: int, seed: int = 0) -> np.ndarray:
-    """How often each row is drawn when whole groups are drawn with replacement.
+def group_draws(groups, repeats: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """How often each row is drawn when whole groups are drawn with replacement, a block of samples at a time.
 
     Field, Welsh 2007, "Bootstrapping clustered data", JRSS B 69(3): rows of one person are not independent.
 
     Args:
         groups: group of each row; the draws depend on their sorted values, not on the order of the rows.
-        repeats: samples.
+        repeats: samples in all.
         seed: of the random numbers.
 
-    Returns:
-        Counts as uint16, repeats × rows.
+    Yields:
+        Counts as floats, some samples × rows.
     """
     codes, names = pd.factorize(np.asarray(groups), sort=True)
     n, rng = len(names), np.random.default_rng(seed)
-    draws = np.empty((repeats, len(codes)), dtype=np.uint16)
-    for sample in draws:
-        sample[:] = np.bincount(rng.integers(0, n, size=n, dtype=np.uint32), minlength=n)[codes]
-    return draws
+    block = max(1, _BLOCK // max(1, len(codes)))
+    for start in range(0, repeats, block):
+        draws = np.empty((min(block, repeats - start), len(codes)))
+        for sample in draws:
+            sample[:] = np.bincount(rng.integers(0, n, size=n, dtype=np.uint32), minlength=n)[codes]
+        yield draws
 
 
-def measures(outcome, probability, draws: np.ndarray) -> tuple[pd.Series, np.ndarray]:
-    """All `MEASURES` of one set of probabilities, and of each bootstrap sample.
+def measures(
+    outcome, probabilities: dict, groups, repeats: int, seed: int = 0, which=MEASURES
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Measures of several sets of probabilities of the same rows, and of the same bootstrap samples of them.
 
     Slope and intercept are those of a logistic regression of the outcome on the log-odds predicted (Cox 1958; 1 and 0
     when calibrated); in a sample they are one Newton step from those of all rows. Average precision as in Davis,
-    Goadrich 2006. The lift and the bins share ties out.
+    Goadrich 2006. The lift and the bins of "calibration" share ties out.
 
     Args:
-        outcome: 0 or 1.
-        probability: between 0 and 1.
-        draws: counts of `group_draws`, samples × rows.
+        outcome: 0 or 1 for each row.
+        probabilities: name → probability of each row.
+        groups: group of each row; whole groups are drawn.
+        repeats, seed: of the bootstrap.
+        which: measures wanted, out of `MEASURES`.
 
     Returns:
-        Values by measure, and samples × measures. NaN where the outcome does not vary.
+        Frame with one row per name and one column per measure; samples as an array names × repeats × measures, whose
+        differences between names are paired. NaN where the outcome does not vary.
     """
-    y, p = np.asarray(outcome, dtype=float), np.asarray(probability, dtype=float)
-    ranked, line = _Ranked(y, p), _Line(y, p)
-    one = _all(ranked, line, y, p, np.ones((1, len(y))))[0]
-    step = max(1, _BLOCK // max(1, len(y)))
-    parts = [
-        _all(ranked, line, y, p, draws[start : start + step].astype(float)) for start in range(0, len(draws), step)
-    ]
-    samples = np.concatenate(parts) if parts else np.empty((0, len(MEASURES)))
-    return pd.Series(one, index=list(MEASURES)), samples
+    y = np.asarray(outcome, dtype=float)
+    ranked = {name: _Ranked(y, np.asarray(p, dtype=float)) for name, p in probabilities.items()}
+    known = [_some(r, np.ones((1, len(y))), which)[0] for r in ranked.values()]
+    samples = np.full((len(ranked), repeats, len(which)), np.nan)
+    start = 0
+    for draws in group_draws(groups, repeats, seed):
+        for i, r in enumerate(ranked.values()):
+            samples[i, start : start + len(draws)] = _some(r, draws, which)
+        start += len(draws)
+    return pd.DataFrame(known, index=list(ranked), columns=list(which)), samples
 
 
 def calibration_table(outcome, probability, bins: int = 10) -> pd.DataFrame:
@@ -103,13 +119,13 @@ class _Ranked:
 
     def __init__(self, y, score):
         self.order = np.argsort(-score, kind="stable")
-        falling = score[self.order]
-        self.starts = np.flatnonzero(np.r_[True, falling[1:] != falling[:-1]]) if len(score) else np.array([], int)
-        self.y, self.p = y[self.order], falling
+        self.y, self.p = y[self.order], score[self.order]
+        self.starts = np.flatnonzero(np.r_[True, self.p[1:] != self.p[:-1]])[: len(score)]
+        self.line = _Line(self.y, self.p)
 
     def runs(self, weights) -> np.ndarray:
         """Weights summed over runs of equal scores."""
-        return np.add.reduceat(weights, self.starts, axis=1) if len(self.starts) else weights
+        return np.add.reduceat(weights, self.starts, axis=1) if len(self.starts) < len(self.y) else weights
 
 
 class _Line:
@@ -146,54 +162,47 @@ def _newton(x, y) -> np.ndarray:
     return beta
 
 
-def _all(ranked, line, y, p, weights) -> np.ndarray:
-    total, events = weights.sum(axis=1), weights @ y
+def _some(ranked: _Ranked, weights, which) -> np.ndarray:
+    """Measures for each row of weights."""
+    w = weights[:, ranked.order]
+    y, p = ranked.y, ranked.p
+    total, events = w.sum(axis=1), w @ y
     with np.errstate(invalid="ignore", divide="ignore"):
+        rows, hits = ranked.runs(w), ranked.runs(w * y)
+        to_rows, to_hits = np.cumsum(rows, axis=1), np.cumsum(hits, axis=1)
+        line = cache(lambda: ranked.line.fits(w))
+        made = {
+            "auc": lambda: _auc_of(rows, hits, to_rows, to_hits),
+            "average_precision": lambda: _precision_of(hits, to_rows, to_hits),
+            "brier": lambda: w @ (p - y) ** 2 / total,
+            "slope": lambda: line()[:, 1],
+            "intercept": lambda: line()[:, 0],
+            "expected_observed": lambda: w @ p / events,
+            "lift_tenth": lambda: _tops(to_rows, to_hits, total, [0.1])[:, 0] / (0.1 * events),
+            "calibration": lambda: _distance(ranked.runs(w * p), to_rows, to_hits, total),
+        }
         varies = np.where((events > 0) & (events < total), 1.0, np.nan)
-        intercept, slope = line.fits(weights).T
-        falling = weights[:, ranked.order]
-        rows, hits = ranked.runs(falling), ranked.runs(falling * ranked.y)
-        below_rows, below_hits = np.cumsum(rows, axis=1), np.cumsum(hits, axis=1)
-        rank = _auc_of(rows, hits, below_rows, below_hits)
-        precision = (np.where(below_rows > 0, below_hits / below_rows, 0) * hits).sum(axis=1) / events
-        top = _tops(below_rows, below_hits, total, [0.1])[:, 0]
-        columns = [
-            rank,
-            precision,
-            weights @ (p - y) ** 2 / total,
-            slope,
-            intercept,
-            weights @ p / events,
-            top / (0.1 * events),
-            _distance(ranked, falling, below_rows, below_hits, total),
-        ]
-    return np.column_stack(columns) * varies[:, None]
+        return np.column_stack([made[name]() for name in which]) * varies[:, None]
 
 
-def _auc(ranked, weights) -> np.ndarray:
-    falling = weights[:, ranked.order]
-    rows, hits = ranked.runs(falling), ranked.runs(falling * ranked.y)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return _auc_of(rows, hits, np.cumsum(rows, axis=1), np.cumsum(hits, axis=1))
+def _precision_of(hits, to_rows, to_hits) -> np.ndarray:
+    return (np.where(to_rows > 0, to_hits / to_rows, 0) * hits).sum(axis=1) / to_hits[:, -1]
 
 
-def _auc_of(rows, hits, below_rows, below_hits) -> np.ndarray:
-    others = rows - hits
-    events, rest = below_hits[:, -1], (below_rows - below_hits)[:, -1]
-    return (others * (below_hits - hits / 2)).sum(axis=1) / (events * rest)
+def _auc_of(rows, hits, to_rows, to_hits) -> np.ndarray:
+    pairs = to_hits[:, -1] * (to_rows - to_hits)[:, -1]
+    return ((rows - hits) * (to_hits - hits / 2)).sum(axis=1) / pairs
 
 
-def _tops(below_rows, below, total, shares) -> np.ndarray:
+def _tops(to_rows, to_sum, total, shares) -> np.ndarray:
     """Sums over the rows with the highest scores, up to each share of the weights; a run on the border in part."""
     made = np.empty((len(total), len(shares)))
     for i, end in enumerate(total):
-        made[i] = np.interp(np.multiply(shares, end), np.r_[0, below_rows[i]], np.r_[0, below[i]])
+        made[i] = np.interp(np.multiply(shares, end), np.r_[0, to_rows[i]], np.r_[0, to_sum[i]])
     return made
 
 
-def _distance(ranked, falling, below_rows, below_hits, total) -> np.ndarray:
+def _distance(predicted, to_rows, to_hits, total) -> np.ndarray:
     """Mean distance of predicted and observed rates over ten bins of equal weight."""
-    tenths = np.arange(0, 11) / 10
-    predicted = np.cumsum(ranked.runs(falling * ranked.p), axis=1)
-    gap = np.diff(_tops(below_rows, predicted - below_hits, total, tenths), axis=1)
-    return np.abs(gap).sum(axis=1) / total
+    gap = np.cumsum(predicted, axis=1) - to_hits
+    return np.abs(np.diff(_tops(to_rows, gap, total, np.arange(11) / 10), axis=1)).sum(axis=1) / total

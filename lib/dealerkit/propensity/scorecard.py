@@ -1,0 +1,179 @@
+"""The readable model: logistic regression on the weights of evidence of discretised variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from dealerkit import stats
+
+MAX_VARIABLES = 12
+MIN_INFORMATION = 0.02
+
+_RIDGE = 1.0  # penalty on the squared weights, in cases
+_PREFERRED_BINS = 6
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of the scorecard.
+
+    Attributes:
+        binning: how its values fall into bins.
+        table: what each bin told of the outcome in training (`stats.woe`).
+        weight: of its weight of evidence in the sum.
+    """
+
+    binning: stats.Binning
+    table: pd.DataFrame
+    weight: float
+
+    @property
+    def parts(self) -> np.ndarray:
+        """What each bin adds to the log-odds."""
+        return self.weight * self.table["woe"].to_numpy()
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """Score = e^L / (1 + e^L), L = constant + Σ weight × weight of evidence of the bin.
+
+    Attributes:
+        constant: of the sum.
+        variables: in the order of what they tell, best first; none when nothing tells anything.
+    """
+
+    constant: float
+    variables: tuple[Variable, ...]
+
+    def parts(self, rows: pd.DataFrame) -> np.ndarray:
+        """What each variable adds to the log-odds of each row, rows × variables."""
+        found = [v.parts[v.binning.assign(rows[v.binning.factor])] for v in self.variables]
+        return np.column_stack(found) if found else np.zeros((len(rows), 0))
+
+    def log_odds(self, rows: pd.DataFrame) -> np.ndarray:
+        """L of each row; added up column by column, so that a row's value does not depend on the others."""
+        total = np.full(len(rows), self.constant)
+        for column in self.parts(rows).T:
+            total = total + column
+        return total
+
+    def calibrated(self, intercept: float, slope: float) -> Scorecard:
+        """The scorecard of intercept + slope × L."""
+        variables = tuple(replace(v, weight=v.weight * slope) for v in self.variables)
+        return Scorecard(intercept + slope * self.constant, variables)
+
+
+def fit_scorecard(rows: pd.DataFrame, features, y: np.ndarray) -> Scorecard:
+    """Scorecard of the few variables that tell most, found one by one.
+
+    Each step takes in the variable with the largest score statistic (Rao 1948) and fits anew; a variable by which a
+    weight would turn negative is left out, since its points would then run against what its bins show. It ends at
+    `MAX_VARIABLES`, or when no variable gains more than ln(n), the price of one by Schwarz 1978.
+
+    Args:
+        rows, features: training rows and the columns that may be used.
+        y: outcome, 0 or 1.
+    """
+    found = []
+    for name in features:
+        binning = stats.discretise(rows[name], y, name, most_bins=_PREFERRED_BINS)
+        codes = binning.assign(rows[name])
+        table = stats.woe(codes, y, binning.count)
+        if table["iv"].sum() >= MIN_INFORMATION:
+            found.append((binning, table, table["woe"].to_numpy()[codes]))
+    base = float(logit(y.mean()))
+    if not found:
+        return Scorecard(base, ())
+    evidence = np.column_stack([column for _binning, _table, column in found])
+    chosen, beta = _stepwise(evidence, y, base)
+    variables = [Variable(found[j][0], found[j][1], float(w)) for j, w in zip(chosen, beta[1:])]
+    variables.sort(key=lambda v: (-float(np.ptp(v.parts)), v.binning.factor))
+    return Scorecard(float(beta[0]), tuple(variables))
+
+
+def _stepwise(evidence, y, base) -> tuple[list[int], np.ndarray]:
+    """Columns chosen, and constant and weights of the regression on them."""
+    n, width = evidence.shape
+    chosen: list[int] = []
+    banned: set[int] = set()
+    beta, p = np.array([base]), np.full(n, y.mean())
+    while len(chosen) < MAX_VARIABLES and len(chosen) + len(banned) < width:
+        gain = _score_statistics(evidence, chosen, y, p)
+        gain[[*chosen, *banned]] = -1
+        best = int(np.argmax(np.round(gain, 6)))
+        if gain[best] <= np.log(n):
+            break
+        design = np.column_stack([np.ones(n), evidence[:, [*chosen, best]]])
+        tried = _logistic(design, y, np.append(beta, 0.5))
+        if (tried[1:] <= 0).any():
+            banned.add(best)
+            continue
+        chosen.append(best)
+        beta, p = tried, expit(design @ tried)
+    return chosen, beta
+
+
+def _score_statistics(evidence, chosen, y, p) -> np.ndarray:
+    """Chi-square of adding each column to the regression on those chosen."""
+    v = p * (1 - p)
+    inner = np.column_stack([np.ones(len(y)), evidence[:, chosen]])
+    cross = inner.T @ (evidence * v[:, None])
+    own = (evidence**2 * v[:, None]).sum(axis=0)
+    left = own - (cross * np.linalg.solve(inner.T @ (inner * v[:, None]), cross)).sum(axis=0)
+    score = evidence.T @ (y - p)
+    return np.where(left > 1e-9 * np.maximum(own, 1e-12), score**2 / np.maximum(left, 1e-12), 0.0)
+
+
+def _logistic(design, y, beta) -> np.ndarray:
+    """Logistic regression by Newton's method, with a small ridge on all but the constant."""
+    penalty = np.full(design.shape[1], _RIDGE)
+    penalty[0] = 0
+    for _round in range(50):
+        p = expit(design @ beta)
+        hessian = design.T @ (design * (p * (1 - p))[:, None]) + np.diag(penalty) + 1e-10 * np.eye(len(beta))
+        step = np.linalg.solve(hessian, design.T @ (y - p) - penalty * beta)
+        beta = beta + np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-8:
+            break
+    return beta
+
+
+def points_table(card: Scorecard) -> pd.DataFrame:
+    """Points of each bin: 0 for a variable's lowest bin, and 100 in total for the highest of all.
+
+    Returns:
+        Frame with one row per variable and bin, variables with the widest range first, bins by number: factor, bin,
+        low, high, categories, is_missing, is_rest (see `stats.Binning.table`), n, events, rate, rate_low, rate_high
+        (training), woe, weight, points (whole; a bin without rows in training gets those of the average). Empty
+        without variables.
+    """
+    columns = ["factor", "bin", "low", "high", "categories", "is_missing", "is_rest", "n", "events", "rate"]
+    columns += ["rate_low", "rate_high", "woe", "weight", "points"]
+    ranges = [np.ptp(v.parts) for v in card.variables]
+    made = []
+    for v in card.variables:
+        table = v.binning.table().merge(v.table.drop(columns="iv"), on="bin", suffixes=("", "_rate"), validate="1:1")
+        table = table.rename(columns={"low_rate": "rate_low", "high_rate": "rate_high"})
+        parts = v.parts
+        made.append(
+            table.assign(
+                factor=v.binning.factor, weight=v.weight, points=np.round((parts - parts.min()) * 100 / sum(ranges))
+            )
+        )
+    if not made:
+        return pd.DataFrame(columns=columns)
+    whole = pd.concat(made, ignore_index=True)[columns]
+    return whole.assign(points=whole["points"].astype(int))
+
+
+def points_of(card: Scorecard, rows: pd.DataFrame) -> np.ndarray:
+    """Sum of points of each row, 0–100, one decimal; rises with the probability."""
+    span = sum(np.ptp(v.parts) for v in card.variables)
+    lowest = card.constant + sum(v.parts.min() for v in card.variables)
+    if not span:
+        return np.full(len(rows), 50.0)
+    return np.round(np.clip((card.log_odds(rows) - lowest) * 100 / span, 0, 100), 1)

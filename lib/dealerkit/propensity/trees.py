@@ -1,0 +1,147 @@
+"""The two that stand beside the scorecard: boosted trees, and the simple rule on one column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from dealerkit import stats
+
+_EDGE = 1e-4  # no probability of a rule or a tree lies closer to 0 or 1
+_RULE_BINS = 50
+_PRIOR_ROWS = 10.0
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Boosted trees, and how their log-odds were calibrated.
+
+    Attributes:
+        features: columns used, in order.
+        binnings: of the columns that are categories, by name.
+        machine: the fitted trees.
+        intercept, slope: of the calibration.
+    """
+
+    features: tuple[str, ...]
+    binnings: dict[str, stats.Binning]
+    machine: Any
+    intercept: float = 0.0
+    slope: float = 1.0
+
+    def log_odds(self, rows: pd.DataFrame) -> np.ndarray:
+        """Log-odds of each row."""
+        with one_thread():
+            raw = self.machine.decision_function(_matrix(rows, self.features, self.binnings))
+        raw = np.clip(raw, -logit(1 - _EDGE), logit(1 - _EDGE))
+        return self.intercept + self.slope * raw
+
+
+def fit_trees(rows: pd.DataFrame, features, y: np.ndarray, seed: int) -> Trees:
+    """Boosted trees of modest size, one thread.
+
+    Friedman 2001, "Greedy function approximation: a gradient boosting machine", by histograms as in scikit-learn.
+    """
+    # scikit-learn takes a second to import
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    binnings = {
+        name: stats.discretise(rows[name], y, name, most_bins=10)
+        for name in features
+        if not stats.is_number(rows[name])
+    }
+    machine = HistGradientBoostingClassifier(
+        learning_rate=0.06,
+        max_iter=120,
+        max_leaf_nodes=6,
+        min_samples_leaf=max(20, len(y) // 500),
+        l2_regularization=5.0,
+        max_bins=63,
+        categorical_features=[name in binnings for name in features],
+        early_stopping=False,
+        random_state=seed,
+    )
+    with one_thread():
+        machine.fit(_matrix(rows, features, binnings), y.astype(int))
+    return Trees(tuple(features), binnings, machine)
+
+
+def one_thread():
+    """Keeps scikit-learn to one thread: the kit runs many dealers side by side instead."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1)
+
+
+def _matrix(rows, features, binnings) -> np.ndarray:
+    columns = [
+        binnings[name].assign(rows[name]).astype(float) if name in binnings else stats.as_numbers(rows[name])
+        for name in features
+    ]
+    return np.column_stack(columns)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The simple rule: a probability that rises or falls with one column.
+
+    Attributes:
+        column: its name.
+        at, probability: points of the line between which it is interpolated.
+        missing: probability where the column is missing.
+    """
+
+    column: str
+    at: tuple[float, ...]
+    probability: tuple[float, ...]
+    missing: float
+
+    def log_odds(self, rows: pd.DataFrame) -> np.ndarray:
+        """Log-odds of each row."""
+        x = stats.as_numbers(rows[self.column])
+        known = np.interp(np.nan_to_num(x), self.at, self.probability) if self.at else self.missing
+        return logit(np.clip(np.where(np.isnan(x), self.missing, known), _EDGE, 1 - _EDGE))
+
+
+def fit_rule(rows: pd.DataFrame, column: str, y: np.ndarray) -> Rule:
+    """Rates of fine bins of one column, made monotone (Barlow et al. 1972, "Statistical inference under order
+    restrictions"), in the direction that fits better."""
+    from sklearn.isotonic import isotonic_regression
+
+    x = stats.as_numbers(rows[column])
+    known, share = ~np.isnan(x), y.mean()
+    events, missing = y[~known].sum(), (~known).sum()
+    empty = float((events + _PRIOR_ROWS * share) / (missing + _PRIOR_ROWS))
+    if not known.any():
+        return Rule(column, (), (), empty)
+    cuts = np.unique(np.quantile(x[known], np.arange(1, _RULE_BINS) / _RULE_BINS))
+    made = pd.DataFrame({"bin": np.searchsorted(cuts, x[known], side="right"), "x": x[known], "y": y[known]})
+    made = made.sort_values(["x", "y"]).groupby("bin").agg(x=("x", "mean"), y=("y", "mean"), n=("y", "size"))
+    rate, n = made["y"].to_numpy(), made["n"].to_numpy(dtype=float)
+    lines = [isotonic_regression(rate, sample_weight=n, increasing=rising) for rising in (True, False)]
+    best = min(lines, key=lambda line: round(float((n * (rate - line) ** 2).sum()), 9))
+    return Rule(column, tuple(made["x"]), tuple(float(p) for p in best), empty)
+
+
+def calibration(log_odds: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Intercept and slope that bring held-back log-odds to what was observed (Platt 1999), or 0 and 1 where they do so
+    already: within two standard errors."""
+    if np.ptp(log_odds) < 1e-9:
+        return 0.0, 1.0
+    design, beta = np.column_stack([np.ones_like(log_odds), log_odds]), np.array([0.0, 1.0])
+    for _round in range(50):
+        p = expit(design @ beta)
+        hessian = design.T @ (design * (p * (1 - p))[:, None]) + 1e-8 * np.eye(2)
+        step = np.linalg.solve(hessian, design.T @ (y - p))
+        beta = beta + np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-9:
+            break
+    error = np.sqrt(np.diag(np.linalg.inv(hessian)))
+    if (np.abs(beta - [0, 1]) <= 2 * error).all():
+        return 0.0, 1.0
+    # a slope below 0 would turn the ranking around: such a model knows nothing, and says the average for everybody
+    return (float(beta[0]), float(beta[1])) if beta[1] > 0 else (float(logit(y.mean())), 0.0)
