@@ -7,6 +7,7 @@ Chinese is drawn and the bytes are the same on every machine.
 
 from dealerkit.charts.house import ACCENT, BAD, MUTED, SIZES, png, texts
 from dealerkit.charts.plain import bars, heat, hist, line, paired_bars, stacked_share
+from dealerkit.charts.tree import tree
 
 __all__ = [
     "ACCENT",
@@ -21,4 +22,5 @@ __all__ = [
     "png",
     "stacked_share",
     "texts",
+    "tree",
 ]

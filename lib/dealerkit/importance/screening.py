@@ -1,0 +1,242 @@
+"""Which factors are worth weighing: dropped in steps, each drop with its reason, the rest put into groups that vary together.
+
+No step but the last looks at the classes. The last one (no information) is repeated inside every resampling of
+`weighing`, on the persons learned from alone: a factor chosen on the very persons it is tested on would look better than it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+from scipy.special import logit
+
+from dealerkit import stats
+from dealerkit.importance.target import Target
+from dealerkit.messages import N_
+from dealerkit.params import ImportanceParams
+
+#: Steps in their order: code → what the page calls it.
+STEPS = {
+    "constant": N_("Constant"),
+    "missing": N_("Missing"),
+    "unreadable": N_("Not readable"),
+    "correlated": N_("Says the same as another"),
+    "no_information": N_("No information"),
+}
+#: One value for this share of those it is known of makes a factor constant.
+CONSTANT_SHARE = 0.99
+#: Levels of fewer persons are joined, so that none of them is shown.
+FEWEST_OF_LEVEL = 30
+OTHER = N_("other")
+_BINS, _FEWEST_PAIRS = 5, 30
+PRIOR_ROWS = 10.0  # as in `stats.woe`
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What the screening left.
+
+    Attributes:
+        material: one row per person (index person_id, sorted) and column per factor seen: numbers, or texts for levels.
+        drops: factor, class, step, other (factor that says the same, or None), value (share, correlation or IV).
+        kept: factors left, in the dictionary's order.
+        groups: kept factors that vary together, most informative first; every kept factor is in one.
+        information: information value of each factor that reached the last step.
+        about: the dictionary's rows of the factors, by factor.
+        follows: kept factors that define the classes or follow from those that do → why (defines, window, correlated).
+    """
+
+    material: pd.DataFrame
+    drops: pd.DataFrame
+    kept: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    information: pd.Series
+    about: pd.DataFrame
+    follows: dict[str, str]
+
+
+def material_of(owners: pd.DataFrame, factors: Iterable[str]) -> pd.DataFrame:
+    """Factors by person: numbers as floats; texts with rare levels joined; rows in the order of person_id."""
+    frame = owners.sort_values("person_id").set_index("person_id")
+    columns = {}
+    for name in factors:
+        if stats.is_number(frame[name]):
+            columns[name] = stats.as_numbers(frame[name])
+        else:
+            texts = pd.Series(stats.as_texts(frame[name]), frame.index, dtype=object)
+            rare = texts.map(texts.value_counts()) < FEWEST_OF_LEVEL
+            columns[name] = texts.where(~rare, OTHER)
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def is_text(column: pd.Series) -> bool:
+    """Whether a factor has levels instead of numbers."""
+    return column.dtype == object
+
+
+def screen(owners: pd.DataFrame, target: Target, dictionary: pd.DataFrame, params: ImportanceParams) -> Screened:
+    """Screen the factors of persons for what they tell about the classes.
+
+    Args:
+        owners: factors at ``as_of``, one row per person.
+        target: the classes; only persons in one count.
+        dictionary: the factor dictionary; rows of ``person_factors`` count, in their order.
+        params: limits.
+    """
+    about = dictionary[(dictionary["table"] == "person_factors") & dictionary["factor"].isin(owners.columns)]
+    about = about.set_index("factor")
+    material = material_of(owners[owners["person_id"].isin(target.of.index)], about.index)
+    classes = pd.factorize(target.of.reindex(material.index))[0]
+    drops: list[tuple] = []
+    left = _without_constant(material, list(material), drops)
+    missing = material.isna().mean()
+    drops += [(f, "missing", None, missing[f]) for f in left if missing[f] > params.max_missing_share]
+    left = [f for f in left if missing[f] <= params.max_missing_share]
+    drops += [(f, "unreadable", None, np.nan) for f in left if not about["readable"][f]]
+    left = [f for f in left if about["readable"][f]]
+    strength = correlations(material[left])
+    left = _without_correlated(left, strength, missing, target.defining, params.max_correlation, drops)
+    information = pd.Series({f: information_value(binned(material[f]), classes) for f in left}, dtype=float)
+    least = params.min_information_value
+    drops += [(f, "no_information", None, information[f]) for f in left if information[f] < least]
+    kept = tuple(f for f in left if information[f] >= least)
+    made = pd.DataFrame(drops, columns=["factor", "step", "other", "value"])
+    made.insert(1, "class", made["factor"].map(about["class"]))
+    groups = grouped(kept, strength, information, params.group_correlation)
+    follows = _following(kept, material, target.defining, params.group_correlation)
+    return Screened(material, made, kept, groups, information, about, follows)
+
+
+def _without_constant(material: pd.DataFrame, factors: list[str], drops: list[tuple]) -> list[str]:
+    left = []
+    for name in factors:
+        known = material[name].dropna()
+        share = known.value_counts(normalize=True).max() if len(known) else np.nan
+        if len(known) and share >= CONSTANT_SHARE:
+            drops.append((name, "constant", None, share))
+        else:
+            left.append(name)
+    return left
+
+
+def correlations(material: pd.DataFrame) -> pd.DataFrame:
+    """Absolute rank correlations (Spearman) of the numeric factors where both are known of 30 persons; else 0."""
+    numeric = material[[c for c in material if not is_text(material[c])]]
+    found = numeric.corr(method="spearman", min_periods=_FEWEST_PAIRS).abs().fillna(0.0).round(6)
+    return found.reindex(index=material.columns, columns=material.columns, fill_value=0.0)
+
+
+def _without_correlated(
+    factors: list[str],
+    strength: pd.DataFrame,
+    missing: pd.Series,
+    defining: tuple[str, ...],
+    limit: float,
+    drops: list[tuple],
+) -> list[str]:
+    """Of two that say the same, the one stays that defines the classes, else is less often missing, else comes first."""
+    order = sorted(factors, key=lambda f: (f not in defining, round(missing[f], 2), factors.index(f)))
+    kept: list[str] = []
+    for name in order:
+        nearest = max(kept, key=lambda k: strength.loc[name, k], default=None)
+        if nearest is not None and strength.loc[name, nearest] > limit:
+            drops.append((name, "correlated", nearest, strength.loc[name, nearest]))
+        else:
+            kept.append(name)
+    return [f for f in factors if f in kept]
+
+
+def binned(column: pd.Series) -> np.ndarray:
+    """Bin of each person: fifths of a number, each with its upper border, so that a rare value above the usual one is a
+    bin of its own; or levels. Unknown is a bin too. The classes are not looked at."""
+    if is_text(column):
+        return pd.factorize(column, sort=True, use_na_sentinel=False)[0]
+    known = column.dropna()
+    if known.empty:
+        return np.zeros(len(column), dtype=np.int64)
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    return np.where(column.isna(), len(edges) + 1, np.searchsorted(edges, column.to_numpy(), side="left"))
+
+
+def information_value(bins: np.ndarray, classes: np.ndarray) -> float:
+    """Information value of a factor on the class it tells most about, each class against all others.
+
+    It is `stats.information_value` of the classes one by one, all at once, since every resampling asks for it.
+
+    Args:
+        bins: bin of each person, 0, 1, …
+        classes: class of each person, 0, 1, …
+    """
+    width = int(classes.max()) + 1
+    events = np.bincount(bins * width + classes, minlength=(int(bins.max()) + 1) * width).reshape(-1, width)
+    total, n = events.sum(axis=0), events.sum(axis=1, keepdims=True)
+    share = total / len(classes)
+    weight = logit((events + PRIOR_ROWS * share) / (n + PRIOR_ROWS)) - logit(share)
+    parts = (events / total - (n - events) / (len(classes) - total)) * weight
+    return round(float(parts.sum(axis=0).max()), 6)
+
+
+def grouped(
+    kept: tuple[str, ...], strength: pd.DataFrame, information: pd.Series, limit: float
+) -> tuple[tuple[str, ...], ...]:
+    """Factors in groups all of whose pairs are correlated more strongly than ``limit`` (complete linkage), each group
+    with its most informative factor first."""
+    if len(kept) < 2:
+        return tuple((f,) for f in kept)
+    distance = 1 - strength.loc[list(kept), list(kept)].to_numpy()
+    np.fill_diagonal(distance, 0)
+    marks = fcluster(linkage(squareform(distance, checks=False), "complete"), 1 - limit, "distance")
+    parts: dict[int, list[str]] = {}
+    for name, mark in zip(kept, marks, strict=True):
+        parts.setdefault(mark, []).append(name)
+    return tuple(tuple(sorted(part, key=lambda f: (-information[f], kept.index(f)))) for part in parts.values())
+
+
+def _family(name: str) -> str:
+    """The factor's name without its window: visits_count of visits_count_12m."""
+    stem, _, window = name.rpartition("_")
+    return stem if window in ("12m", "24m", "all", "last") or window[:-1].isdigit() else name
+
+
+def _following(
+    kept: tuple[str, ...], material: pd.DataFrame, defining: tuple[str, ...], limit: float
+) -> dict[str, str]:
+    """Factors that define the classes, are the same over another window, or follow from the defining ones together:
+    first canonical correlation with their ranks (for a number: multiple rank correlation) above ``limit``, where the
+    factor is known; unknown defining factors at the middle rank."""
+    found = {}
+    numeric = [f for f in defining if f in material and not is_text(material[f])]
+    base = material[numeric].rank(pct=True).fillna(0.5).to_numpy()
+    families = {_family(f) for f in defining}
+    for name in kept:
+        rows = material[name].notna().to_numpy()
+        if name in defining:
+            found[name] = "defines"
+        elif _family(name) in families:
+            found[name] = "window"
+        elif numeric and _canonical(_ranks(material[name][rows]), base[rows]) > limit:
+            found[name] = "correlated"
+    return found
+
+
+def _ranks(column: pd.Series) -> np.ndarray:
+    """The factor's ranks, or one column of 0 and 1 per level."""
+    if is_text(column):
+        return np.column_stack([(column == level).to_numpy(float) for level in sorted(column.unique())])
+    return column.rank(pct=True).to_numpy()[:, None]
+
+
+def _canonical(x: np.ndarray, y: np.ndarray) -> float:
+    """First canonical correlation of two sets of columns."""
+    parts = []
+    for block in (x, y):
+        left, sizes, _ = np.linalg.svd(block - block.mean(axis=0), full_matrices=False)
+        parts.append(left[:, sizes > 1e-9 * max(1.0, sizes.max(initial=0))])
+    if not parts[0].shape[1] or not parts[1].shape[1]:
+        return 0.0
+    return float(np.linalg.svd(parts[0].T @ parts[1], compute_uv=False)[0])

@@ -1,0 +1,467 @@
+"""Small tables, facts and sentences of the page on what sets customers apart, made from a `Study`."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dealerkit.importance import Study
+from dealerkit.importance.differences import COLUMNS
+from dealerkit.importance.rules import Node, Split
+from dealerkit.importance.screening import STEPS
+from dealerkit.importance.target import FEWEST_OF_CLASS, FEWEST_OWNERS
+from dealerkit.importance.weighing import Weighed
+from dealerkit.messages import N_
+from dealerkit.params import ImportanceParams
+
+#: What a factor is counted in, by a part of its name: the first that fits.
+UNITS = (
+    ("_yuan", "yuan"),
+    ("yuan_", "yuan"),
+    ("_days", "days"),
+    ("days_", "days"),
+    ("_months", "months"),
+    ("_years", "years"),
+    ("_minutes", "minutes"),
+    ("_km", "km"),
+    ("_share", "share"),
+    ("_probability", "share"),
+)
+FLAGS = ("is_", "consents_", "has_")
+FOLLOWS = {
+    "defines": N_("the classes are made from it"),
+    "window": N_("a factor the classes are made from, over another time"),
+    "correlated": N_("follows from the factors the classes are made from"),
+}
+WHY_STEP = {
+    "constant": N_("the same value for nearly everybody, so it tells nobody from anybody"),
+    "missing": N_("unknown for more than {max_missing_share:share} of the persons"),
+    "unreadable": N_("a model's output, which nobody can check by looking at a customer"),
+    "correlated": N_(
+        "rank correlation with another factor above {max_correlation:number}; the one more often known stays"
+    ),
+    "no_information": N_("information value under {min_information_value:number} on every class"),
+}
+WHY_DROP = {
+    "constant": N_("one value for {value:share}"),
+    "missing": N_("unknown for {value:share}"),
+    "unreadable": N_("not readable: {formula:label}"),
+    "correlated": N_("correlation {value:number} with “{other:label}”"),
+    "no_information": N_("information value {value:number}"),
+}
+#: A difference is listed from this size in standard deviations, when false discoveries are held at 5 %.
+SMALLEST_DIFFERENCE, FALSE_DISCOVERIES = 0.2, 0.05
+
+
+# ---- what the page says first ------------------------------------------------------------------------------------
+
+
+def sure(weighed: Weighed | None) -> pd.DataFrame:
+    """Groups of the ranking whose interval lies above nothing, the most important first."""
+    return pd.DataFrame(columns=["group"]) if weighed is None else weighed.ranking[weighed.ranking["low"] > 0]
+
+
+def facts(study: Study, params: ImportanceParams) -> dict[str, tuple]:
+    """Facts of the page: name → (value, rows, table). What could not be found is None."""
+    target, screened, others, everything = study.target, study.screened, study.others, study.all_factors
+    about = None if screened is None else screened.about["label"]
+    rows = 0 if target is None else len(target.of)
+    made: dict = {
+        "importance_target": None if target is None else target.label,
+        "importance_classes_count": None if target is None else len(target.names),
+        "importance_persons_count": rows,
+        "importance_left_out_count": None if target is None else target.left_out,
+        "importance_sample_count": None if everything is None else everything.persons,
+        "screening_seen_count": None if screened is None else screened.material.shape[1],
+        "screening_kept_count": None if screened is None else len(screened.kept),
+        "screening_dropped_count": None if screened is None else len(screened.drops),
+        "screening_defining_count": None if screened is None else len(screened.follows),
+        "screening_other_count": None if screened is None else len(screened.kept) - len(screened.follows),
+        "importance_by_lot": None if everything is None else everything.by_lot,
+        "importance_groups_count": None if others is None else len(others.ranking),
+        "importance_sure_count": None if others is None else len(sure(others)),
+    }
+    made |= _skill("importance_skill", others) | _skill("importance_all_skill", everything)
+    for place, name in enumerate(("first", "second", "third")):
+        made |= _placed(f"important_factor_{name}", sure(others), place, about)
+    made |= _placed("importance_definer_first", sure(everything), 0, about)
+    made |= _tree_facts(study)
+    made |= {f"importance_{name}": value for name, value in params.model_dump().items()}
+    return {name: (value, rows, "person_factors") for name, value in made.items()}
+
+
+def _skill(name: str, weighed: Weighed | None) -> dict:
+    if weighed is None:
+        return dict.fromkeys(
+            (name, f"{name}_low", f"{name}_high", f"{name}_auc", f"{name}_auc_low", f"{name}_auc_high")
+        )
+    a, b = weighed.accuracy, weighed.auc
+    return {
+        name: a.value,
+        f"{name}_low": max(0.0, a.low),
+        f"{name}_high": min(1.0, a.high),
+        f"{name}_auc": b.value,
+        f"{name}_auc_low": max(0.0, b.low),
+        f"{name}_auc_high": min(1.0, b.high),
+    }
+
+
+def _placed(name: str, ranking: pd.DataFrame, place: int, about: pd.Series | None) -> dict:
+    keys = ("points", "points_low", "points_high", "rank_low", "rank_high")
+    if place >= len(ranking):
+        return {name: None, **{f"{name}_{key}": None for key in keys}}
+    row = ranking.iloc[place]
+    found = (row["importance"], row["low"], row["high"], row["rank_low"], row["rank_high"])
+    return {name: about[row["group"][0]], **{f"{name}_{k}": v for k, v in zip(keys, found, strict=True)}}
+
+
+def _tree_facts(study: Study) -> dict:
+    found = study.rules
+    names = ("tree_accuracy", "tree_accuracy_low", "tree_accuracy_high", "tree_by_size", "tree_leaves_count")
+    if found is None:
+        return dict.fromkeys(names)
+    a = found.accuracy
+    return dict(zip(names, (a.value, a.low, a.high, found.by_size, len(list(found.root.leaves()))), strict=True))
+
+
+def headline(study: Study) -> tuple[str, str]:
+    """The finding and the sentence under it, as messages of facts."""
+    if study.all_factors is None:
+        return N_("What sets customers apart cannot be said from these data"), N_(
+            "Why, and what would help, is said below."
+        )
+    if not study.all_factors.has_skill:
+        return (
+            N_("No factor known tells the {importance_target:label} apart better than drawing lots"),
+            N_(
+                "{importance_all_skill:share} are placed right ({importance_all_skill_low:share} to {importance_all_skill_high:share}), {importance_by_lot:share} by lot. So no order of importance is shown."
+            ),
+        )
+    found = len(sure(study.others))
+    if not found:
+        return (
+            N_("Beyond what defines them, nothing known tells the {importance_target:label} apart"),
+            N_(
+                "What defines them shows first of all in “{importance_definer_first:label}”. No other factor stands out from chance, so none is ranked."
+            ),
+        )
+    lead = N_(
+        "What defines them (first of all “{importance_definer_first:label}”) is set aside here, since it would explain them trivially."
+    )
+    if found > 2:
+        lead = N_(
+            "Next come “{important_factor_second:label}” ({important_factor_second_points:points}) and “{important_factor_third:label}” ({important_factor_third_points:points}). What defines them, first of all “{importance_definer_first:label}”, is set aside: it would explain them trivially."
+        )
+    return (
+        N_(
+            "“{important_factor_first:label}” goes furthest with the {importance_target:label}, beyond what defines them: without it, {important_factor_first_points:points} fewer are placed right"
+        ),
+        lead,
+    )
+
+
+def verdict(study: Study) -> str:
+    """How far the model of the other factors can be trusted, as a message of facts."""
+    if study.others is None:
+        return N_(
+            "Every factor left after the screening defines the classes or follows from their definition; nothing else is known of the persons."
+        )
+    if study.others.has_skill:
+        return N_(
+            "From the factors that do not define them, {importance_skill:share} of persons not learned from are placed in the right class ({importance_skill_low:share} to {importance_skill_high:share}, averaged over the classes), against {importance_by_lot:share} by drawing lots. Of two persons of different classes the model tells which is which in {importance_skill_auc:share} of cases ({importance_skill_auc_low:share} to {importance_skill_auc_high:share}; lots: 50 %)."
+        )
+    return N_(
+        "From the factors that do not define them, {importance_skill:share} of persons not learned from are placed in the right class ({importance_skill_low:share} to {importance_skill_high:share}), against {importance_by_lot:share} by drawing lots: no better than chance, so nothing is ranked."
+    )
+
+
+# ---- importance ----------------------------------------------------------------------------------------------------
+
+
+def top(study: Study, weighed: Weighed | None, t, most: int = 10) -> pd.DataFrame:
+    """The most important groups of factors: factor (with how many vary with it), also (the others of the group),
+    importance, low, high, rank, ranks (from … to …), sure; empty when nothing may be ranked."""
+    columns = ["factor", "also", "importance", "low", "high", "rank", "ranks", "sure"]
+    if weighed is None or weighed.ranking.empty:
+        return pd.DataFrame(columns=columns)
+    label = study.screened.about["label"]
+    rows = []
+    for row in weighed.ranking.head(most).itertuples():
+        first, *more = (t.text(label[f]) for f in row.group)
+        name = t.say("{factor:text} (and {more:count} more)", factor=first, more=len(more)) if more else first
+        ranks = (
+            str(row.rank_low)
+            if row.rank_low == row.rank_high
+            else t.say("{low:count} to {high:count}", low=row.rank_low, high=row.rank_high)
+        )
+        rows.append((name, ", ".join(more) or "–", row.importance, row.low, row.high, row.rank, ranks, row.low > 0))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def surely(frame: pd.DataFrame) -> list[str]:
+    """Factors of `top` whose interval lies above nothing."""
+    return frame.loc[frame["sure"].astype(bool), "factor"].tolist()
+
+
+def set_aside(study: Study, t) -> pd.DataFrame:
+    """Factors that define the classes or follow from those that do: factor, why."""
+    if study.screened is None:
+        return pd.DataFrame(columns=["factor", "why"])
+    label, found = study.screened.about["label"], study.screened.follows
+    order = sorted(found, key=lambda f: list(FOLLOWS).index(found[f]))
+    return pd.DataFrame([(t.text(label[f]), t.text(FOLLOWS[found[f]])) for f in order], columns=["factor", "why"])
+
+
+# ---- screening -----------------------------------------------------------------------------------------------------
+
+
+def steps(study: Study, params: ImportanceParams, t) -> pd.DataFrame:
+    """The screening step by step: step, dropped, left, why."""
+    if study.screened is None:
+        return pd.DataFrame(columns=["step", "dropped", "left", "why"])
+    left = study.screened.material.shape[1]
+    counts = study.screened.drops["step"].value_counts()
+    rows = [(t.text(N_("Factors of the dictionary")), 0, left, "–")]
+    values = params.model_dump()
+    for code, name in STEPS.items():
+        left -= int(counts.get(code, 0))
+        named = {key: value for key, value in values.items() if f"{{{key}:" in WHY_STEP[code]}
+        rows.append((t.text(name), int(counts.get(code, 0)), left, t.say(WHY_STEP[code], **named)))
+    return pd.DataFrame(rows, columns=["step", "dropped", "left", "why"])
+
+
+def by_class(study: Study, class_names: dict[str, str], t) -> pd.DataFrame:
+    """Factors of each class before and after the screening: class, before, after, others (neither defining nor
+    following from the definition).
+
+    Args:
+        class_names: `factors.CLASSES`.
+    """
+    if study.screened is None:
+        return pd.DataFrame(columns=["class", "before", "after", "others"])
+    s = study.screened
+    klass = s.about["class"].reindex(list(s.material))
+    rows = []
+    for code, name in class_names.items():
+        own = set(klass.index[klass == code])
+        after = own & set(s.kept)
+        rows.append((t.text(name), len(own), len(after), len(after - set(s.follows))))
+    return pd.DataFrame(rows, columns=["class", "before", "after", "others"])
+
+
+def drops(study: Study, class_names: dict[str, str], t) -> pd.DataFrame:
+    """Every factor dropped: factor, class, step, why."""
+    if study.screened is None:
+        return pd.DataFrame(columns=["factor", "class", "step", "why"])
+    about = study.screened.about
+    rows = []
+    for row in study.screened.drops.to_dict("records"):
+        known = {"value": row["value"], "formula": about["formula"][row["factor"]]}
+        known["other"] = about["label"][row["other"]] if row["other"] else ""
+        used = {key: value for key, value in known.items() if f"{{{key}:" in WHY_DROP[row["step"]]}
+        why = t.say(WHY_DROP[row["step"]], **used)
+        name = t.text(about["label"][row["factor"]])
+        rows.append((name, t.text(class_names.get(row["class"], row["class"])), t.text(STEPS[row["step"]]), why))
+    return pd.DataFrame(rows, columns=["factor", "class", "step", "why"])
+
+
+# ---- the tree ------------------------------------------------------------------------------------------------------
+
+
+def unit(factor: str) -> str:
+    """Kind of value of a factor, from its name."""
+    if factor.startswith(FLAGS):
+        return "share"
+    return next((kind for part, kind in UNITS if part in factor), "number")
+
+
+def tree_rows(study: Study, t) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """The tree as `charts.tree` wants it, with the columns and the names of its parts; no rows when it says nothing.
+
+    Classes beyond the four largest are joined.
+    """
+    if study.rules is None or not study.rules.has_skill:
+        return pd.DataFrame(), [], []
+    names = study.target.names
+    order = list(study.rules.classes)
+    sizes = study.rules.root.counts
+    shown = (
+        order if len(order) <= 5 else sorted(sorted(order, key=lambda c: -sizes[order.index(c)])[:4], key=order.index)
+    )
+    parts = [[order.index(c)] for c in shown] + (
+        [[i for i, c in enumerate(order) if c not in shown]] if len(order) > 5 else []
+    )
+    rows: list[dict] = []
+    _walk(study.rules.root, 0, t.text(N_("All owners looked at")), parts, study, t, rows)
+    texts = [t.text(names[c]) for c in shown] + ([t.text(N_("all other classes"))] if len(order) > 5 else [])
+    return pd.DataFrame(rows), [f"part{k}" for k in range(len(parts))], texts
+
+
+def _walk(node: Node, depth: int, text: str, parts, study: Study, t, rows: list[dict]) -> None:
+    n = sum(node.counts)
+    shares = {f"part{k}": sum(node.counts[i] for i in part) / n if n else 0.0 for k, part in enumerate(parts)}
+    rows.append({"depth": depth, "text": text, "is_leaf": node.split is None, "n": n, **shares})
+    if node.split is not None:
+        for answer, child in ((True, node.yes), (False, node.no)):
+            _walk(child, depth + 1, _answer(node.split, answer, study, t), parts, study, t, rows)
+
+
+def _answer(split: Split, yes: bool, study: Study, t) -> str:
+    """The answer to a question, in words."""
+    label = t.text(study.screened.about["label"][split.factor])
+    if split.level is not None:
+        template = N_("{label:text}: {level:text}") if yes else N_("{label:text}: not {level:text}")
+        return t.say(template, label=label, level=split.level)
+    if split.factor.startswith(FLAGS):
+        text = t.say(N_("{label:text}: no") if yes else N_("{label:text}: yes"), label=label)
+    else:
+        value = t.value(split.threshold, unit(split.factor))
+        text = t.say(
+            N_("{label:text} ≤ {value:text}") if yes else N_("{label:text} > {value:text}"), label=label, value=value
+        )
+    if split.has_unknown and split.unknown_is_yes == yes:
+        text = t.say(N_("{answer:text}, or unknown"), answer=text)
+    return text
+
+
+def recall(study: Study, t) -> pd.DataFrame:
+    """Of each class the share of persons that the tree places right: class, persons, share, low, high."""
+    if study.rules is None:
+        return pd.DataFrame(columns=["class", "persons", "share", "low", "high"])
+    counts = dict(zip(study.rules.classes, study.rules.root.counts, strict=True))
+    return pd.DataFrame(
+        [
+            (t.text(name), counts[key], e.value, e.low, e.high)
+            for key, name in study.target.names.items()
+            for e in (study.rules.recall[key],)
+        ],
+        columns=["class", "persons", "share", "low", "high"],
+    )
+
+
+# ---- differences ---------------------------------------------------------------------------------------------------
+
+
+def _named(row: dict, study: Study, t) -> str:
+    label = t.text(study.screened.about["label"][row["factor"]])
+    return label if row["level"] is None else t.say("{label:text}: {level:text}", label=label, level=row["level"])
+
+
+def listed(study: Study, t, defining: bool = False, most: int = 5) -> pd.DataFrame:
+    """The largest differences of each class from all others: class, factor, own, others (means in the factor's unit),
+    difference, interval, persons.
+
+    Args:
+        defining: those of factors that define the classes or follow from these, else those of all other factors.
+        most: rows per class.
+    """
+    columns = ["class", "factor", "own", "others", "difference", "interval", "persons"]
+    if study.differences is None:
+        return pd.DataFrame(columns=columns)
+    found = study.differences.assign(size=study.differences["difference"].abs())
+    found = found[(found["q"] < FALSE_DISCOVERIES) & (found["size"] >= SMALLEST_DIFFERENCE)]
+    found = found[found["follows"].notna() == defining]
+    rows = []
+    for key, name in study.target.names.items():
+        own = found[found["class"] == key].sort_values("size", ascending=False, kind="stable").head(most)
+        for row in own.to_dict("records"):
+            kind = "share" if row["level"] is not None else unit(row["factor"])
+            ends = t.say("{low:number} to {high:number}", low=row["low"], high=row["high"])
+            means = (t.value(_figures(row[m], kind), kind) for m in ("mean", "mean_others"))
+            rows.append((t.text(name), _named(row, study, t), *means, row["difference"], ends, row["n"]))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _figures(value: float, kind: str) -> float:
+    """A mean with as many figures as a reader wants of days, months and minutes."""
+    return round(value) if kind in ("days", "minutes", "yuan", "km") or kind == "months" and abs(value) >= 10 else value
+
+
+def map_of_differences(study: Study, t, most: int = 8) -> pd.DataFrame:
+    """Differences of the classes in the factors, beside the defining ones, that differ most: factor down, class across,
+    in standard deviations; empty where chance explains it."""
+    if study.differences is None:
+        return pd.DataFrame()
+    found = study.differences[study.differences["follows"].isna()].copy()
+    found["name"] = [_named(row, study, t) for row in found.to_dict("records")]
+    clear = found["q"] < FALSE_DISCOVERIES
+    found.loc[~clear, "difference"] = float("nan")
+    size = found[clear & (found["difference"].abs() >= SMALLEST_DIFFERENCE)]
+    order = size.groupby("name", sort=True)["difference"].apply(lambda d: d.abs().max())
+    order = order.sort_values(ascending=False, kind="stable").head(most).index
+    made = found.pivot(index="name", columns="class", values="difference").reindex(
+        index=order, columns=list(study.target.names)
+    )
+    made.columns = [t.text(study.target.names[key]) for key in made.columns]
+    return made.rename_axis(index=None)
+
+
+# ---- gaps ----------------------------------------------------------------------------------------------------------
+
+
+def gaps(study: Study, owners: pd.DataFrame, t) -> list[tuple[str, str, str]]:
+    """What could not be said of the classes: (title, why, remedy) each, in the words of ``t``."""
+    title, found = t.text(N_("What sets customers apart")), []
+    if study.target is None:
+        why = N_(
+            "No classes to explain: the natural groups are not to be trusted, and neither value nor loyalty can be told."
+        )
+        found.append(
+            (
+                title,
+                t.text(why),
+                t.text(N_("Deliver amounts with the visits (column total_yuan), and a longer history.")),
+            )
+        )
+    elif not study.target.enough:
+        counts = {"persons": len(study.target.of), "classes": len(study.target.names)}
+        why = t.say(
+            N_("{persons:count|owner|owners} in {classes:count|class|classes} of {fewest:count} persons or more: too few to learn from (at least {least:count} in two classes)."),
+            **counts, fewest=FEWEST_OF_CLASS, least=FEWEST_OWNERS,
+        )  # fmt: skip
+        found.append((title, why, t.text(N_("Deliver more customers, or a longer history of visits."))))
+    elif not study.screened.kept:
+        why = t.text(N_("No factor was left after the screening: all are constant, mostly unknown or tell nothing."))
+        found.append(
+            (
+                title,
+                why,
+                t.text(N_("Deliver more of what is known of the customers (birth date, occupation, contacts).")),
+            )
+        )
+    if len(owners) and not owners["spend_yuan_all"].notna().any():
+        found.append(
+            (
+                t.text(N_("Importance of money")),
+                t.text(N_("No workshop visit has an amount, so spending and value take no part.")),
+                t.text(N_("Deliver the settled total with the visits (column total_yuan).")),
+            )
+        )
+    if study.rules is not None and not study.rules.has_skill:
+        found.append(
+            (
+                t.text(N_("Decision tree")),
+                t.say(
+                    N_("A small tree places {tree:share} right, naming the largest class {size:share}: the difference may be chance, so no tree is drawn."),
+                    tree=study.rules.accuracy.value, size=study.rules.by_size,
+                ),
+                t.text(N_("The table of differences above still holds.")),
+            )
+        )  # fmt: skip
+    return found
+
+
+def tables(study: Study) -> dict[str, pd.DataFrame]:
+    """What is saved: ``importance`` (question, factors, importance, low, high, rank, rank_low, rank_high),
+    ``screening`` (the drops) and ``class_differences``; without rows where nothing was found."""
+    columns = ["question", "factors", "importance", "low", "high", "rank", "rank_low", "rank_high"]
+    parts = []
+    for question, weighed in (("all", study.all_factors), ("others", study.others)):
+        if weighed is not None and len(weighed.ranking):
+            made = weighed.ranking.assign(question=question, factors=[", ".join(g) for g in weighed.ranking["group"]])
+            parts.append(made[columns])
+    screening = pd.DataFrame(columns=["factor", "class", "step", "other", "value"])
+    return {
+        "importance": pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns),
+        "screening": screening if study.screened is None else study.screened.drops,
+        "class_differences": pd.DataFrame(columns=COLUMNS) if study.differences is None else study.differences,
+    }
