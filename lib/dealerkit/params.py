@@ -58,6 +58,8 @@ class FileParams(_Part):
     """Canonical column → {value in this file: code}."""
     date_order: Literal["ymd", "dmy", "mdy"] | None = None
     """Order of day, month and year where the year does not come first; without it found from the values."""
+    decimal: Literal[".", ","] = "."
+    """Decimal mark of the numbers in this file; with a comma, points and spaces between thousands are taken out."""
 
     @model_validator(mode="after")
     def _one_origin(self):
@@ -266,6 +268,49 @@ class Names(_Part):
     """Chinese."""
 
 
+class OwnFactorParams(_Part):
+    """A factor of the dealer's own: what a person's events add up to, or a formula over other factors."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
+    """Name with its unit and window: `tyre_jobs_count_24m`; small letters, digits and _."""
+    label: Annotated[Names, BeforeValidator(_text_or_pair)]
+    """What people call it: one text, or {en: …, zh: …}."""
+    factor_class: Literal["basic", "attributes", "consumption", "work", "vehicle", "contacts", "life_cycle"] = (
+        "consumption"
+    )
+    """Class of factors it belongs to."""
+    table: TableName | None = None
+    """Canonical table whose rows are the events; only those of the person, dated on or before the origin, count."""
+    aggregate: Literal["count", "share", "sum", "mean", "min", "max", "last"] | None = None
+    """What is made of the events: how many there are, the share of them for which `of` holds, or the sum, mean, smallest,
+    largest or last of `of`."""
+    of: str | None = None
+    """Expression over the columns of the table; for `share` a condition, for `count` none."""
+    where: str | None = None
+    """Condition that an event must meet to count; without it all do."""
+    window_months: Annotated[int, Field(ge=1, le=600)] | None = None
+    """Events of so many months up to the origin; null: all."""
+    formula: str | None = None
+    """Expression over other factors of the person, instead of events: `spend_yuan_24m / nullif(cars_count, 0)`."""
+    readable: bool = True
+    """false: nothing a person can read off the data; left out where people are told why."""
+
+    @model_validator(mode="after")
+    def _one_way(self):
+        of_events = [k for k in ("table", "aggregate", "of", "where", "window_months") if getattr(self, k) is not None]
+        if self.formula is not None and of_events:
+            raise ValueError(
+                f"has a formula and also {', '.join(of_events)}; give either a formula, or table and aggregate"
+            )
+        if self.formula is None and not (self.table and self.aggregate):
+            raise ValueError("needs a table and an aggregate, or a formula")
+        if self.aggregate == "count" and self.of is not None:
+            raise ValueError("count takes no `of`; put the condition into `where`, or use share")
+        if self.aggregate not in (None, "count") and self.of is None:
+            raise ValueError(f"{self.aggregate} needs `of`, the expression that it is made of")
+        return self
+
+
 class Params(_Part):
     """Everything a dealer may set."""
 
@@ -301,6 +346,8 @@ class Params(_Part):
     """How factors are screened and weighed."""
     churn: ChurnParams = ChurnParams()
     """Windows of the churn model."""
+    own_factors: tuple[OwnFactorParams, ...] = ()
+    """Factors of the dealer's own."""
     value_per_reachable_customer_yuan: Annotated[float, Field(ge=0)] = 0
     """Yuan a year that a reachable customer is worth; first estimate of what a data fault costs. 0: not estimated."""
     targets: TargetParams = TargetParams()
@@ -320,6 +367,14 @@ class Params(_Part):
                 "a dealer's name is 1 to 64 letters, digits, Chinese characters, - or _, and starts with none of the last two"
             )
         return name
+
+    @field_validator("own_factors")
+    @classmethod
+    def _once_each(cls, own):
+        names = [factor.name for factor in own]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"each name can be given once; twice or more: {', '.join(twice)}")
+        return own
 
     def overridden(self, overrides: dict[str, Any]) -> Params:
         """Params with some keys replaced (`{"windows.lost_months": 18}`), checked like a file."""

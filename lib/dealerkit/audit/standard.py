@@ -84,8 +84,11 @@ def date_and_time(text: ir.StringValue, order: ir.StringValue) -> ir.TimestampVa
 
 
 def amount(text: ir.StringValue) -> ir.FloatingValue:
-    """Number of a text with ¥, commas, 元 or 万 (ten thousand), or null."""
-    bare = text.lower().translate("￥", "¥").re_replace(r"[,\s]", "")
+    """Number of a text with ¥, commas between thousands, 元 or 万 (ten thousand), or null.
+
+    A comma that is no mark of thousands is not taken out: 12,50 would become 1250.
+    """
+    bare = text.lower().translate("￥", "¥").re_replace(r"\s", "").re_replace(r",(\d{3})", r"\1")
     sign = (bare.re_extract(_MONEY, 1).concat(bare.re_extract(_MONEY, 2)) == "-").ifelse(-1, 1)
     factor = (bare.re_extract(_MONEY, 4) == "万").ifelse(10_000, 1)
     number = bare.re_extract(_MONEY, 3).try_cast("decimal(18,4)")

@@ -33,6 +33,7 @@ ORIGIN = pa.schema(
 _TOTAL_WORDS = r"(?:本页|本日|本月|全部)?(?:合计|总计|小计|总数)|共计|grand total|sub-?total|total|sum"
 _TOTAL = rf"^\s*(?i:{_TOTAL_WORDS})\s*[:：]?\s*[\d.,¥￥ ]*\s*(?:元|条|行|笔|台|rows)?\s*$"
 _TOTAL_CELL = re.compile(_TOTAL)
+_COMMA_NUMBER = re.compile(r"^\s*[^\w\s]?\s*-?\s*(?:\d{1,3}(?:[.\s\u00a0']\d{3})+|\d+)(?:,\d+)?\s*\D{0,4}$")
 
 
 def schema(table: Table) -> pa.Schema:
@@ -263,6 +264,8 @@ class Feeder:
         texts = batch.columns[feed.columns[name]] if name in feed.columns else _constant(None, size)
         if name in self._values[feed.table.name] and name in feed.columns:
             texts = _mapped(texts, self._values[feed.table.name][name])
+        if self._plan.entry.decimal == "," and column.type in ("money", "number", "int"):
+            texts = _pointed(texts)
         if (
             self._plan.entry.prefix
             and (column.ref or name in feed.table.key)
@@ -311,3 +314,13 @@ def _mapped(texts: pa.Array, mapping: dict[str, str]) -> pa.Array:
     known = {key.strip(): value for key, value in mapping.items()}
     words = pa.array([known.get(word.strip(), word) for word in coded.dictionary.to_pylist()], pa.string())
     return words.take(coded.indices)
+
+
+def _pointed(texts: pa.Array) -> pa.Array:
+    """Numbers written 1.234,50 as 1234.50; other texts as they are."""
+    coded = texts.dictionary_encode()
+    words = [
+        re.sub(r"[.\s\u00a0']", "", word).replace(",", ".") if _COMMA_NUMBER.match(word) else word
+        for word in coded.dictionary.to_pylist()
+    ]
+    return pa.array(words, pa.string()).take(coded.indices)

@@ -264,6 +264,7 @@ def _entry(file: FileParams, params: Params, named: bool) -> Entry:
         dict(file.columns),
         dict(file.values),
         file.date_order,
+        file.decimal,
         named=named,
         url=file.url,
         query=file.query,

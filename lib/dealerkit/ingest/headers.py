@@ -40,6 +40,7 @@ class Entry:
     columns: dict[str, str] = field(default_factory=dict)
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     date_order: str | None = None
+    decimal: str = "."
     named: bool = False
     whole_folder: bool = False
     url: str | None = None

@@ -198,7 +198,9 @@ def find_header(part: Part) -> int | None:
             continue
         names = sum(not _is_value(c) for c in cells) / len(cells)
         different = len(set(cells)) / len(cells)
-        score = names * different * len(cells) / max(usual, len(cells)) + min(1.0, headers_.score(line.cells, known) / 3)
+        score = names * different * len(cells) / max(usual, len(cells)) + min(
+            1.0, headers_.score(line.cells, known) / 3
+        )
         if names >= 0.75 and score > best + 1e-9:
             best, found = score, at
         if any(_is_value(c) for c in cells) and found is not None:
@@ -279,7 +281,9 @@ def together(sheets: list[Sheet]) -> list[Sheet]:
             for i, c in enumerate(first.columns)
         ]
         parts = [p for s in group for p in s.parts]
-        out.append(Sheet(parts, first.header_at, first.headers, columns, rows, places=[(p.file, p.sheet) for p in parts]))
+        out.append(
+            Sheet(parts, first.header_at, first.headers, columns, rows, places=[(p.file, p.sheet) for p in parts])
+        )
     return out
 
 

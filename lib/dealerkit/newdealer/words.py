@@ -10,7 +10,7 @@ import functools
 import re
 import unicodedata
 
-from dealerkit.tables import Column, Table, fold
+from dealerkit.tables import TABLES, Column, Table, fold
 
 #: Concept → how headers write it. Chinese is found inside a run of characters, the longest first; English by word.
 CONCEPTS: dict[str, str] = {
@@ -42,7 +42,7 @@ CONCEPTS: dict[str, str] = {
     "payer": "付费 付款 承担 支付 费用承担 结算方式 付款形式 payer pays billed bill payment pay by fin",
     "adviser": "服务顾问 接待 接车人 接车sa 顾问 adviser advisor sa receptionist writer consultant",
     "seller": "销售顾问 销售员 销售人员 跟进人 salesperson seller salesman sales",
-    "fault": "故障 症状 报修 抱怨 描述 concern fault symptom complaint problem",
+    "fault": "故障 症状 报修 抱怨 concern fault symptom complaint problem",
     "booked": "预约 booked appointment booking appt",
     "wait": "等待 等候 wait waiting",
     "comeback": "返修 返工 comeback rework repeat",
@@ -65,7 +65,8 @@ CONCEPTS: dict[str, str] = {
     "origin": "来源 渠道 channel source origin",
     "consent": "同意 授权 consent opt permission",
     "brand": "品牌 brand make",
-    "model": "车型 车系 model series vehicle car",
+    "model": "车型 车系 model series",
+    "car": "车辆 车 vehicle car auto",
     "year": "年款 年份 年 year yr my",
     "fuel": "燃料 燃油 能源 动力 fuel energy power powertrain drive",
     "bought": "购车 购买 购入 提车 开票 发票 销售 purchase purchased bought sold retail",
@@ -77,7 +78,7 @@ CONCEPTS: dict[str, str] = {
     "disposed": "处置 流转 disposed disposal",
     "here": "本店 自店 自销 here own",
     "line": "行 行号 行次 序号 项次 line seq row position",
-    "item": "项目 明细 item op operation description task",
+    "item": "项目 明细 item op operation task",
     "quantity": "数量 用量 件数 qty quantity count pcs",
     "hours": "工时数 标准工时 hours hrs hour",
     "status": "状态 情况 执行 status state",
@@ -85,8 +86,8 @@ CONCEPTS: dict[str, str] = {
     "score": "评分 得分 满意度 score rating csat nps",
     "duration": "时长 秒 duration seconds sec secs talksec length talk",
     "outcome": "结果 outcome result disposition",
-    "text": "内容 备注 说明 remark remarks note notes text comment comments",
-    "topic": "主题 事由 topic reason subject",
+    "text": "内容 备注 说明 描述 description desc remark remarks note notes text comment comments",
+    "topic": "主题 事由 topic subject",
     "agent": "坐席 座席 话务员 客服 agent operator",
     "staff": "员工 工号 staff employee emp",
     "lead": "线索 lead",
@@ -108,16 +109,26 @@ CONCEPTS: dict[str, str] = {
 }
 
 #: Concepts that say little by themselves.
-_PLAIN = {"number": 0.5, "date": 0.5, "money": 0.5, "name": 0.6, "type": 0.5, "flag": 0.3, "item": 0.7, "service": 0.6}
+_PLAIN = {
+    "number": 0.5,
+    "date": 0.5,
+    "money": 0.5,
+    "name": 0.6,
+    "type": 0.5,
+    "flag": 0.3,
+    "item": 0.7,
+    "service": 0.6,
+    "text": 0.5,
+}
 
 #: Concepts that a table implies: a "type" among customers is a type of customer.
 IMPLIED = {
     "customers": {"customer"},
-    "vehicles": {"model", "customer"},
+    "vehicles": {"car", "customer"},
     "contacts": {"contact"},
     "sales_orders": {"deal", "sale", "bought"},
     "service_orders": {"service", "order", "entered"},
-    "service_lines": {"item", "service", "line"},
+    "service_lines": {"service", "line"},
     "interactions": {"call", "topic"},
     "leads": {"lead"},
     "campaigns": {"campaign"},
@@ -183,9 +194,15 @@ def _weight(concept: str, implied: set[str]) -> float:
     return 0.3 if concept in implied else _PLAIN.get(concept, 1.0)
 
 
-@functools.cache
 def likeness(header: str, table: Table, column: Column) -> float:
     """How much a header looks like a column of a table, 0 to 1; 1 only for a spelling that is declared."""
+    return _likeness(header, table.name, column.name)
+
+
+@functools.cache
+def _likeness(header: str, table_name: str, column_name: str) -> float:
+    table = TABLES[table_name]
+    column = table[column_name]
     spellings = [column.name, column.en, column.zh, *column.synonyms]
     if fold(header) in {fold(s) for s in spellings}:
         return 1.0
