@@ -18,7 +18,8 @@ override AS_OF := $(value AS_OF)
 override REPORT_LANG := $(value REPORT_LANG)
 override REFRESH := $(value REFRESH)
 override EXTRAS := $(value EXTRAS)
-export DEALER AS_OF REPORT_LANG REFRESH EXTRAS
+override RAW := $(value RAW)
+export DEALER AS_OF REPORT_LANG REFRESH EXTRAS RAW
 
 # The environment: .venv, or the conda environment of environment.yml when that is active.
 VENV := $(if $(filter dealerkit,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
@@ -93,7 +94,7 @@ KNOWN := $(strip $(foreach d,$(DEALERS),$(if $(findstring |$(DEALER)|,|$d|),$(if
 ANY_PYTHON := $(firstword $(wildcard $(PY)) python3)
 LOCK = -I -S lib/dealerkit/lock.py
 
-.PHONY: help env env-dev report reports lab test lint format verify strings schema clean $(STAGES)
+.PHONY: help env env-dev new-dealer report reports lab test lint format verify strings schema clean $(STAGES)
 
 help: ## this list
 	@echo "make TARGET [DEALER=name] [AS_OF=2026-06-30] [REPORT_LANG=en|zh] [REFRESH=1 to read a database again]"
@@ -113,6 +114,9 @@ $(VENV)/.dealerkit-core: requirements.lock pyproject.toml $(PY)
 	@sh lib/setup_env.sh core
 $(VENV)/.dealerkit-dev: requirements-dev.lock pyproject.toml $(PY)
 	@sh lib/setup_env.sh dev
+
+new-dealer: $(READY) ## params for your own exports: DEALER=name RAW=folder; copies the files, guesses what each column is
+	@$(SEALED) $(KIT) new-dealer --dealer "$$DEALER" --raw "$$RAW"
 
 report: $(if $(KNOWN),$(READY)) ## raw files of DEALER to reports/DEALER/index.html; only what changed runs
 verify: $(if $(KNOWN),$(READY_DEV)) ## run the notebooks of DEALER again and compare every output (nbval)

@@ -20,6 +20,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("--dealer", required=True)
         command.add_argument("--stage", required=True)
+    new = commands.add_parser("new-dealer", help="write params for a folder of raw files")
+    new.add_argument("--dealer", required=True)
+    new.add_argument("--raw", default="", help="the folder; without it data/raw/<dealer>")
     commands.add_parser("dictionary", help="write the data dictionary page").add_argument("--dealer", required=True)
     schema = commands.add_parser("schema", help="write the JSON schema of params files")
     schema.add_argument("--check", action="store_true", help="only compare with what is there")
@@ -46,7 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
                 return chain.guarded(folders, "dictionary", lambda: chain.dictionary(folders))
             work = chain.execute if given.command == "execute" else chain.render
             return chain.guarded(folders, given.stage, lambda: work(folders, given.stage))
-        return {"schema": _schema, "strings": _strings, "demo": _demo}[given.command](given, root)
+        return {"schema": _schema, "strings": _strings, "demo": _demo, "new-dealer": _new_dealer}[given.command](
+            given, root
+        )
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -74,6 +79,13 @@ def _strings(given: argparse.Namespace, root: Path) -> int:
     for message in missing:
         print(f"no translation: {message.splitlines()[0][:100]}")
     return 1 if missing and given.check else 0
+
+
+def _new_dealer(given: argparse.Namespace, root: Path) -> int:
+    from dealerkit import newdealer
+
+    print(newdealer.new_dealer(root, given.dealer, given.raw))
+    return 0
 
 
 def _demo(given: argparse.Namespace, root: Path) -> int:

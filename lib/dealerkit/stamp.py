@@ -23,7 +23,7 @@ DEALER_NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9_\-\u4e00-\u9fff]{0
 NOTEBOOK = re.compile(r"([0-9]{2}-[a-z0-9-]+)\.ipynb")
 PACKAGE = "lib/dealerkit"
 # Nothing that a notebook shows depends on who starts it, on the invented dealers, or on the commands.
-SHELL = ("__main__", "chain", "lock", "stamp", "demo")
+SHELL = ("__main__", "chain", "lock", "stamp", "demo", "newdealer")
 # It runs notebooks, which then show what their own code does; and it puts head, navigation and origin around a page.
 ASSEMBLES = ("chain",)
 PAGE_BASE = ("engine", "messages", "params")  # what it needs for that
