@@ -33,6 +33,11 @@ CONSTANT_SHARE = 0.99
 #: Levels of fewer persons are joined, so that none of them is shown.
 FEWEST_OF_LEVEL = 30
 OTHER = N_("other")
+#: Families of factors → families that are counted into them: an accident order is a visit, and brings its yuan.
+PARTS_OF = {
+    "visits_count": ("accident_count", "warranty_count"),
+    "spend_yuan": ("accident_count", "warranty_count"),
+}
 _BINS, _FEWEST_PAIRS = 5, 30
 PRIOR_ROWS = 10.0  # as in `stats.woe`
 
@@ -48,7 +53,7 @@ class Screened:
         groups: kept factors that vary together, most informative first; every kept factor is in one.
         information: information value of each factor that reached the last step.
         about: the dictionary's rows of the factors, by factor.
-        follows: kept factors that define the classes or follow from those that do → why (defines, window, correlated).
+        follows: kept factors that define the classes or follow from those that do → why (defines, window, part, correlated).
     """
 
     material: pd.DataFrame
@@ -206,19 +211,22 @@ def _family(name: str) -> str:
 def _following(
     kept: tuple[str, ...], material: pd.DataFrame, defining: tuple[str, ...], limit: float
 ) -> dict[str, str]:
-    """Factors that define the classes, are the same over another window, or follow from the defining ones together:
+    """Factors that define the classes, are the same over another window or counted into them, or follow from the defining ones together:
     first canonical correlation with their ranks (for a number: multiple rank correlation) above ``limit``, where the
     factor is known; unknown defining factors at the middle rank."""
     found = {}
     numeric = [f for f in defining if f in material and not is_text(material[f])]
     base = material[numeric].rank(pct=True).fillna(0.5).to_numpy()
     families = {_family(f) for f in defining}
+    counted = {part for family in families for part in PARTS_OF.get(family, ())}
     for name in kept:
         rows = material[name].notna().to_numpy()
         if name in defining:
             found[name] = "defines"
         elif _family(name) in families:
             found[name] = "window"
+        elif _family(name) in counted:
+            found[name] = "part"
         elif numeric and _canonical(_ranks(material[name][rows]), base[rows]) > limit:
             found[name] = "correlated"
     return found

@@ -30,6 +30,7 @@ FLAGS = ("is_", "consents_", "has_")
 FOLLOWS = {
     "defines": N_("the classes are made from it"),
     "window": N_("a factor the classes are made from, over another time"),
+    "part": N_("counted into a factor the classes are made from"),
     "correlated": N_("follows from the factors the classes are made from"),
 }
 WHY_STEP = {
@@ -153,7 +154,7 @@ def headline(study: Study) -> tuple[str, str]:
         )
     return (
         N_(
-            "“{important_factor_first:label}” goes furthest with the {importance_target:label}, beyond what defines them: without it, {important_factor_first_points:points} fewer are placed right"
+            "Beyond what defines them, “{important_factor_first:label}” tells the {importance_target:label} apart best: without it, {important_factor_first_points:points} fewer are placed right"
         ),
         lead,
     )
@@ -178,9 +179,10 @@ def verdict(study: Study) -> str:
 
 
 def top(study: Study, weighed: Weighed | None, t, most: int = 10) -> pd.DataFrame:
-    """The most important groups of factors: factor (with how many vary with it), also (the others of the group),
-    importance, low, high, rank, ranks (from … to …), sure; empty when nothing may be ranked."""
-    columns = ["factor", "also", "importance", "low", "high", "rank", "ranks", "sure"]
+    """The most important groups of factors: factor (with how many vary with it), lead (its first factor alone), also
+    (the others of the group), importance, low, high, interval (both in words), rank, ranks (from … to …), sure; empty
+    when nothing may be ranked."""
+    columns = ["factor", "lead", "also", "importance", "low", "high", "interval", "rank", "ranks", "sure"]
     if weighed is None or weighed.ranking.empty:
         return pd.DataFrame(columns=columns)
     label = study.screened.about["label"]
@@ -188,18 +190,31 @@ def top(study: Study, weighed: Weighed | None, t, most: int = 10) -> pd.DataFram
     for row in weighed.ranking.head(most).itertuples():
         first, *more = (t.text(label[f]) for f in row.group)
         name = t.say("{factor:text} (and {more:count} more)", factor=first, more=len(more)) if more else first
+        ends = t.say("{low:points} to {high:points}", low=row.low, high=row.high)
         ranks = (
             str(row.rank_low)
             if row.rank_low == row.rank_high
             else t.say("{low:count} to {high:count}", low=row.rank_low, high=row.rank_high)
         )
-        rows.append((name, ", ".join(more) or "–", row.importance, row.low, row.high, row.rank, ranks, row.low > 0))
+        rows.append(
+            (name, first, ", ".join(more) or "–", row.importance, row.low, row.high, ends, row.rank, ranks, row.low > 0)
+        )
     return pd.DataFrame(rows, columns=columns)
 
 
-def surely(frame: pd.DataFrame) -> list[str]:
-    """Factors of `top` whose interval lies above nothing."""
-    return frame.loc[frame["sure"].astype(bool), "factor"].tolist()
+def surely(frame: pd.DataFrame, names: str = "factor") -> list[str]:
+    """Factors of `top` whose interval lies above nothing, as the column of names has them."""
+    return frame.loc[frame["sure"].astype(bool), names].tolist()
+
+
+def rank_note(study: Study) -> str:
+    """How sure the first place is, as a message of facts."""
+    found = sure(study.others)
+    if not len(found):
+        return N_("no factor is ranked")
+    if found["rank_high"].iloc[0] == 1:
+        return N_("first of {importance_groups_count:count} for sure")
+    return N_("rank 1 to {important_factor_first_rank_high:count} of {importance_groups_count:count}")
 
 
 def set_aside(study: Study, t) -> pd.DataFrame:
