@@ -2,8 +2,9 @@
 
 ``usual`` is what ships: five types that overlap as real customers do, with companies, leaving and replaced cars.
 ``apart`` has types so far apart in visits, money, driving and kind of work that a clustering should find them.
-``none`` has one type with smooth, one-humped differences between persons, so that a clustering should find nothing:
-no companies, one car each, hardly anybody leaves, nobody is new.
+``none`` has one type with smooth, one-humped differences between persons, so that a clustering should find nothing.
+Neither of the two has anything else that makes groups: no companies, one car each, two similar model lines, hardly
+anybody leaves, nobody is new.
 """
 
 from __future__ import annotations
@@ -99,31 +100,34 @@ USUAL = Types(
 
 #: Cars of the two plain lines only, so that intervals do not differ by line.
 _PLAIN = (1, 1, 0, 0, 0, 0)
+#: Years of the first car that leave every owner more than two years to be known in.
+_NONE_NEW = dict.fromkeys(range(2015, 2024), 1)
 APART = Types(
     "apart",
     _table(
-        ("city", 0.28, 0.28, 0.015, 0.20, 7_000, 0.80, 0.30, 0.05, 0.10, 0.4, False, _PLAIN),
-        ("road", 0.26, 0.26, 0.015, 0.60, 38_000, 0.90, 0.10, 0.10, 0.10, 0.4, False, _PLAIN),
-        ("repair", 0.24, 0.24, 0.015, 6.50, 12_000, 1.00, 0.10, 0.15, 0.10, 0.4, False, _PLAIN),
-        ("comfort", 0.22, 0.22, 0.015, 0.40, 17_000, 18.0, 0.05, 0.95, 0.02, 0.6, True, _PLAIN),
+        ("city", 0.28, 0.28, 0.001, 0.10, 4_000, 0.30, 0.30, 0.05, 0.10, 0.4, False, _PLAIN),
+        ("road", 0.26, 0.26, 0.001, 0.30, 60_000, 0.30, 0.10, 0.10, 0.10, 0.4, False, _PLAIN),
+        ("repair", 0.24, 0.24, 0.001, 10.0, 8_000, 1.00, 0.10, 0.15, 0.10, 0.4, False, _PLAIN),
+        ("comfort", 0.22, 0.22, 0.001, 0.15, 17_000, 80.0, 0.05, 0.95, 0.02, 0.6, True, _PLAIN),
     ),
     companies=0,
     second_cars=0,
     elsewhere=0,
     little=0,
     replaces=False,
-    within=0.35,
+    within=0.25,
+    first_years=_NONE_NEW,
 )  # fmt: skip
 NONE = Types(
     "none",
-    _table(("one", 1, 1, 0.01, 1.0, 13_000, 1.0, 0.20, 0.35, 0.15, 0.5, False, _PLAIN)),
+    _table(("one", 1, 1, 0.0002, 1.0, 13_000, 1.0, 0.20, 0.35, 0.15, 0.5, False, _PLAIN)),
     companies=0,
     second_cars=0,
     elsewhere=0,
     little=0,
     replaces=False,
     smooth={"other_rate": 0.3, "km_year": 0.2, "price": 0.4, "discount": 0.4, "extra": 0.3, "decline": 0.4},
-    first_years=dict.fromkeys(range(2015, 2024), 1),
+    first_years=_NONE_NEW,
 )
 TYPES = {types.name: types for types in (USUAL, APART, NONE)}
 
