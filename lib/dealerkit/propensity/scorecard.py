@@ -11,10 +11,14 @@ from scipy.special import expit, logit
 from dealerkit import stats
 
 MAX_VARIABLES = 12
-MIN_INFORMATION = 0.02
+MIN_INFORMATION = 0.01
 
-_RIDGE = 1.0  # penalty on the squared weights, in cases
-_PREFERRED_BINS = 6
+_MOST_BINS = 8
+_PRIOR_ROWS = 20.0  # average rows thought into each bin
+_RIDGE = 6.0  # penalty on the squared weights, in cases
+_PRICE = 2.71  # chi-square at 10 %: what a variable must gain
+_PRICE_AGAINST = 3.84  # at 5 %: where its weight, or another one's, turns negative by it
+_PRICE_PER_ROW = 1e-4  # of many rows anything gains something; less than this is not worth a line to read
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,9 @@ class Scorecard:
 def fit_scorecard(rows: pd.DataFrame, features, y: np.ndarray) -> Scorecard:
     """Scorecard of the few variables that tell most, found one by one.
 
-    Each step takes in the variable with the largest score statistic (Rao 1948) and fits anew; a variable by which a
-    weight would turn negative is left out, since its points would then run against what its bins show. It ends at
-    `MAX_VARIABLES`, or when no variable gains more than ln(n), the price of one by Schwarz 1978.
+    Each step takes in the variable with the largest score statistic (Rao 1948) and fits anew. It ends at
+    `MAX_VARIABLES`, or when no variable gains enough. A variable by which a weight turns negative must gain more: its
+    points run against the rates of its bins, since other variables tell the same better.
 
     Args:
         rows, features: training rows and the columns that may be used.
@@ -80,9 +84,9 @@ def fit_scorecard(rows: pd.DataFrame, features, y: np.ndarray) -> Scorecard:
     """
     found = []
     for name in features:
-        binning = stats.discretise(rows[name], y, name, most_bins=_PREFERRED_BINS)
+        binning = stats.discretise(rows[name], y, name, most_bins=_MOST_BINS)
         codes = binning.assign(rows[name])
-        table = stats.woe(codes, y, binning.count)
+        table = stats.woe(codes, y, binning.count, _PRIOR_ROWS)
         if table["iv"].sum() >= MIN_INFORMATION:
             found.append((binning, table, table["woe"].to_numpy()[codes]))
     base = float(logit(y.mean()))
@@ -105,11 +109,11 @@ def _stepwise(evidence, y, base) -> tuple[list[int], np.ndarray]:
         gain = _score_statistics(evidence, chosen, y, p)
         gain[[*chosen, *banned]] = -1
         best = int(np.argmax(np.round(gain, 6)))
-        if gain[best] <= np.log(n):
+        if gain[best] <= max(_PRICE, _PRICE_PER_ROW * n):
             break
         design = np.column_stack([np.ones(n), evidence[:, [*chosen, best]]])
         tried = _logistic(design, y, np.append(beta, 0.5))
-        if (tried[1:] <= 0).any():
+        if gain[best] <= _PRICE_AGAINST and (tried[1:] <= 0).any():
             banned.add(best)
             continue
         chosen.append(best)
