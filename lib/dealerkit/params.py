@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from calendar import monthrange
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +24,12 @@ DEALER_NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9_\-\u4e00-\u9fff]{0
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 TableName = Literal[tuple(tables.TABLES)]  # type: ignore[valid-type]
+
+
+def months_before(day: date, months: int) -> date:
+    """The same day of the month so many months earlier, or the last day of that month."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 class _Part(BaseModel):
@@ -231,6 +238,26 @@ class ChurnParams(_Part):
     """Origins that the model learns from, half an outcome window apart; all outcomes lie before the test origin."""
     largest_sample: Annotated[int, Field(ge=1000)] = 200_000
     """Above so many rows the model learns from a sample drawn by lot, and scores every car."""
+    alert_probability: Share = 0.5
+    """A customer who is lost with this probability or a larger one is at risk."""
+    warning_share: Share = 0.2
+    """The warning day is the last one on which so many of those who come back are still to come."""
+    return_horizon_months: Annotated[int, Field(ge=6, le=120)] = 36
+    """Who has not come for so many months is taken not to come back; return curves end here."""
+    new_car_months: Annotated[int, Field(ge=1, le=240)] = 36
+    """A car whose warranty end is not known counts as new for so many months."""
+    replacement_months: Annotated[int, Field(ge=1, le=360)] = 77
+    """A car of so many months is due to be replaced."""
+
+    def origins(self, as_of: date) -> list[date]:
+        """Origins before ``as_of``, oldest first: those the model learns from, then the one it is tested at.
+
+        The outcome of the test origin ends at ``as_of``; the outcomes of all others end at the test origin or before.
+        """
+        span = self.gap_months + self.outcome_months
+        step = max(1, self.outcome_months // 2)
+        learned = [2 * span + step * i for i in reversed(range(self.training_origins))]
+        return [months_before(as_of, months) for months in [*learned, span]]
 
 
 class EngineParams(_Part):
@@ -311,6 +338,35 @@ class OwnFactorParams(_Part):
         return self
 
 
+class OwnCheckParams(_Part):
+    """One check of the dealer's own, run and shown like those that come with the kit."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    """Its name: lower-case letters, digits and _, unlike that of any other check of the table."""
+    table: TableName
+    """Table whose rows it checks."""
+    columns: tuple[str, ...] = ()
+    """Columns it is about, the first one shown as example; without it those of the expression, in its order."""
+    fails_when: str | None = None
+    """Condition in SQL that is true where a row is wrong (`discount_yuan > total_yuan`)."""
+    passes_when: str | None = None
+    """Condition in SQL that is true where a row is right; instead of `fails_when`."""
+    dimension: Literal[
+        "completeness", "legality", "range", "consistency", "duplication", "reference", "timeliness", "authenticity"
+    ] = "consistency"
+    """Dimension of data quality in whose score it counts."""
+    severity: Literal["info", "warn", "reject"] = "warn"
+    """info: listed only; warn: listed and counted in the scores; reject: the row goes to quarantine as well."""
+    label: Annotated[Names, BeforeValidator(_text_or_pair)]
+    """What a failing row says: one text, or {en: …, zh: …}."""
+
+    @model_validator(mode="after")
+    def _one_condition(self):
+        if (self.fails_when is None) == (self.passes_when is None):
+            raise ValueError("give either fails_when or passes_when, not both and not neither")
+        return self
+
+
 class Params(_Part):
     """Everything a dealer may set."""
 
@@ -334,6 +390,8 @@ class Params(_Part):
     """What stops a run; `off` makes the pages with every gap stated."""
     checks: CheckParams = CheckParams()
     """Tolerances of the checks."""
+    own_checks: tuple[OwnCheckParams, ...] = ()
+    """Checks of the dealer's own, as conditions in SQL over the columns of a table."""
     value: ValueParams = ValueParams()
     """How the value of a customer is expected."""
     windows: WindowParams = WindowParams()

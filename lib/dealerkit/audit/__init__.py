@@ -17,6 +17,7 @@ from ibis import _
 
 from dealerkit import engine, tables
 from dealerkit.audit import checks as rules
+from dealerkit.audit import own
 from dealerkit.audit.checks import ACTIONS, DIMENSION_LABELS, DIMENSIONS, Check
 from dealerkit.audit.standard import RAW, date_order_evidence, plain_texts, typed
 from dealerkit.errors import UserError, UserErrors
@@ -59,7 +60,8 @@ class Audited:
         quarantine: rows kept out: table, file, row, key, reasons.
         merged: rows merged: table, file, row, key, into_file, into_row.
         faults: one row per failed check and row: check, table, file, row, key, delivered text (personal!).
-        results: one row per check: id, table, columns, dimension, severity, action, checked, failed, share, examples (masked).
+        results: one row per check: id, table, columns, dimension, severity, action, message,
+            message_zh (of the dealer's own checks), checked, failed, share, examples (masked).
         columns: one row per column: table, column, rows, filled, illegal, standardised.
         scores: one row per table and dimension: checked, failed, score (0–100).
         ledger: one row per table and file: raw, clean, quarantined, merged.
@@ -157,17 +159,20 @@ def audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: dat
 
     Raises `UserError` when the gate of the params stops the run.
     """
+    own_checks = own.declared(params)
     present = [t for t in tables.TABLES.values() if t.name in raw]
     values = {t.name: _standardise(connection, t, raw[t.name]) for t in present}
     as_of = find_as_of(values["service_orders"], params.delivered_on, asked_as_of)
     done: dict[str, _Checked] = {}
     for table in present:
-        done[table.name] = _check_table(connection, table, _cut(values[table.name], table, as_of), done, as_of, params)
+        cut = _cut(values[table.name], table, as_of)
+        done[table.name] = _check_table(connection, table, cut, done, as_of, params, own_checks)
     clean = {name: checked.clean for name, checked in done.items()}
     parts = list(done.values())
     ledger = pd.concat([p.ledger for p in parts], ignore_index=True)
     _must_balance(ledger, raw)
-    results = pd.concat([p.results for p in parts], ignore_index=True)
+    idle = [_result(check, 0, 0, "") for check in own_checks if check.table not in raw]
+    results = pd.concat([*[p.results for p in parts], *([pd.DataFrame(idle)] if idle else [])], ignore_index=True)
     scores = _scores(results)
     audited = Audited(
         as_of=as_of,
@@ -213,17 +218,24 @@ class _Checked:
 
 
 def _check_table(
-    connection, table: Table, values: ir.Table, done: dict[str, _Checked], as_of: AsOf, params: Params
+    connection,
+    table: Table,
+    values: ir.Table,
+    done: dict[str, _Checked],
+    as_of: AsOf,
+    params: Params,
+    own_checks: list[Check],
 ) -> _Checked:
     """All checks of one table, evaluated in one pass into a table of flags; the rest reads the flags."""
     clean, keys = ({n: getattr(c, part) for n, c in done.items()} for part in ("clean", "keys"))
     base = rules.context(values, table, clean, keys, as_of.day, params.checks)
-    checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks)
+    checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks, own_checks)
     flags = {
         f"f{i}": (base["_kind"] == "row").ifelse(check.expression(base), ibis.null("boolean"))
         for i, check in enumerate(checks)
     }
-    flagged = engine.keep(connection, f"flagged_{table.name}", base.mutate(**flags))
+    with own.blamed(base, checks):
+        flagged = engine.keep(connection, f"flagged_{table.name}", base.mutate(**flags))
     by_action = {action: [f"f{i}" for i, c in enumerate(checks) if c.action == action] for action in ACTIONS}
     fate = ibis.cases(
         (flagged["_kind"] != "row", "quarantined"),
@@ -306,22 +318,25 @@ def _results(t: ir.Table, checks: list[Check], table: Table, faults: ir.Table) -
     for i, check in enumerate(checks):
         checked, failed = int(sums[f"n{i}"] or 0), int(sums[f"k{i}"] or 0)
         shown = examples[examples["check"] == check.id]
-        rows.append(
-            {
-                "check": check.id,
-                "table": table.name,
-                "columns": ", ".join(check.columns),
-                "dimension": check.dimension,
-                "severity": check.severity,
-                "action": check.action,
-                "message": check.message,
-                "checked": checked,
-                "failed": failed,
-                "share": round(failed / checked, 9) if checked else float("nan"),
-                "examples": " · ".join(_example(table, check, value) for value in shown["delivered"]),
-            }
-        )
+        rows.append(_result(check, checked, failed, " · ".join(_example(table, check, v) for v in shown["delivered"])))
     return pd.DataFrame(rows)
+
+
+def _result(check: Check, checked: int, failed: int, examples: str) -> dict:
+    return {
+        "check": check.id,
+        "table": check.table,
+        "columns": ", ".join(check.columns),
+        "dimension": check.dimension,
+        "severity": check.severity,
+        "action": check.action,
+        "message": check.message,
+        "message_zh": check.message_zh,
+        "checked": checked,
+        "failed": failed,
+        "share": round(failed / checked, 9) if checked else float("nan"),
+        "examples": examples,
+    }
 
 
 def _example(table: Table, check: Check, delivered: str) -> str:

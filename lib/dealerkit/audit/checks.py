@@ -67,6 +67,7 @@ class Check:
         message: what a failing row says, one translatable clause.
         failed: deferred expression, true where the row fails, null where the check does not apply.
         needs: helper columns of `context` without which the check cannot run.
+        message_zh: the message in Chinese of a check of the dealer's own, which no catalogue translates; else empty.
     """
 
     table: str
@@ -78,6 +79,7 @@ class Check:
     message: str
     failed: Callable | ibis.Deferred
     needs: tuple[str, ...] = ()
+    message_zh: str = ""
 
     @property
     def id(self) -> str:
@@ -304,7 +306,12 @@ def _with_customer_windows(base: ir.Table, staff: ir.Table | None, params: Check
     return base
 
 
-def checks_for(table: Table, base: ir.Table, as_of: date, params: CheckParams) -> list[Check]:
-    """All checks of ``table`` that ``base`` has the columns for."""
-    candidates = column_checks(table, as_of, params) + key_checks(table) + [c for c in business_checks(params) if c.table == table.name]
+def built_in(table: Table, as_of: date, params: CheckParams) -> list[Check]:
+    """All checks of ``table`` that come with the kit."""
+    return column_checks(table, as_of, params) + key_checks(table) + [c for c in business_checks(params) if c.table == table.name]
+
+
+def checks_for(table: Table, base: ir.Table, as_of: date, params: CheckParams, own: list[Check]) -> list[Check]:
+    """All checks of ``table`` that ``base`` has the columns for, the dealer's own among them."""
+    candidates = built_in(table, as_of, params) + [c for c in own if c.table == table.name]
     return [c for c in candidates if all(n in base.columns for n in c.needs)]

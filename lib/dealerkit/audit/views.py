@@ -99,6 +99,7 @@ def facts(audited, ingested) -> dict[str, tuple]:
         "merged_rows": (int(ledger["merged"]), len(audited.ledger), "ledger"),
         "checks_count": (len(results), len(results), "results"),
         "checks_failing": (len(failing), len(results), "results"),
+        "own_checks_count": (int((results["message_zh"] != "").sum()), len(results), "results"),
         "files_count": (len({f.file for f in ingested.files}), None, None),
         "tables_count": (len(audited.clean), None, None),
         "tables_known": (len(tables.TABLES), None, None),
@@ -134,6 +135,14 @@ def score_matrix(audited, t) -> pd.DataFrame:
     return wide.rename(index=t.labels, columns=lambda d: t.text(DIMENSION_LABELS[d]))
 
 
+def message_of(result, t) -> str:
+    """What a failing row of a check says, in the language of ``t``; ``result`` is a row of the results."""
+    if result.get("message_zh"):
+        # The dealer's own words stand in the params in both languages.
+        return result["message_zh"] if t.language == "zh" else result["message"]
+    return t.text(result["message"])
+
+
 def failing_checks(audited, t, most: int | None = None) -> pd.DataFrame:
     """Failing checks, worst first: rejecting before warning, then by share; in the words of ``t``.
 
@@ -145,9 +154,9 @@ def failing_checks(audited, t, most: int | None = None) -> pd.DataFrame:
     first = failing["columns"].str.split(", ").str[0]
     failing["column"] = [t.labels(table, column) for table, column in zip(failing["table"], first, strict=True)]
     failing["table"] = [t.labels(name) for name in failing["table"]]
-    for name in ("message", "dimension", "action", "severity"):
-        words = {"dimension": DIMENSION_LABELS, "action": ACTIONS, "severity": SEVERITIES}.get(name, {})
-        failing[name] = [t.text(words.get(v, v)) for v in failing[name]]
+    failing["message"] = [message_of(row, t) for row in failing.to_dict("records")]
+    for name, words in (("dimension", DIMENSION_LABELS), ("action", ACTIONS), ("severity", SEVERITIES)):
+        failing[name] = [t.text(words[v]) for v in failing[name]]
     failing["examples"] = [
         " · ".join(v for v in dict.fromkeys(shown.split(" · ")) if v != "∅") for shown in failing["examples"]
     ]
@@ -157,6 +166,42 @@ def failing_checks(audited, t, most: int | None = None) -> pd.DataFrame:
         for table, column, message in places
     ]
     return failing.head(most) if most else failing
+
+
+def fewer_faults(failing: pd.DataFrame, t, after: int = 10) -> pd.DataFrame:
+    """What `failing_checks` holds below its first ``after`` rows, summed up by table and dimension, most rows first.
+
+    Columns: table, dimension, checks (how many), faults (what they are, joined), failed.
+    """
+    rest = failing.iloc[after:]
+    rest = rest.assign(
+        fault=[
+            t.say("{column:text}: {message:text}", column=c, message=m) for c, m in zip(rest["column"], rest["message"])
+        ]
+    )
+    out = (
+        rest.groupby(["table", "dimension"], sort=True)
+        .agg(checks=("check", "count"), faults=("fault", "; ".join), failed=("failed", "sum"))
+        .reset_index()
+    )
+    return out.sort_values(["failed", "table", "dimension"], ascending=[False, True, True], ignore_index=True)
+
+
+def own_checks(audited, t) -> pd.DataFrame:
+    """The checks of the dealer's own, in the order of the params: table, message, severity, action, checked, failed,
+    share, examples; nothing failed and nothing checked where the table was not delivered."""
+    out = audited.results[audited.results["message_zh"] != ""].reset_index(drop=True)
+    out["message"] = [message_of(row, t) for row in out.to_dict("records")]
+    for name, words in (("dimension", DIMENSION_LABELS), ("action", ACTIONS), ("severity", SEVERITIES)):
+        out[name] = [t.text(words[v]) for v in out[name]]
+    out["table"] = [t.labels(name) for name in out["table"]]
+    return out
+
+
+def ledger_total(audited, t) -> dict[str, object]:
+    """The last row of `ledger_by_file`: the sums over all files."""
+    sums = ledger_by_file(audited, t)[["raw", "clean", "quarantined", "merged", "balance"]].sum()
+    return {"table": t.text("All tables")} | {name: int(value) for name, value in sums.items()}
 
 
 def ledger_by_file(audited, t) -> pd.DataFrame:
@@ -172,8 +217,8 @@ def quarantine_reasons(audited, t) -> pd.DataFrame:
     rows = audited.quarantine.select("table", "reasons").to_pandas()
     rows["reasons"] = rows["reasons"].str.split(" ")
     counted = rows.explode("reasons").value_counts(["table", "reasons"]).reset_index(name="rows")
-    messages = dict(zip(audited.results["check"], audited.results["message"], strict=True))
-    counted["reason"] = [t.text(messages.get(r) or NOT_RECORDS[r.rsplit(".", 1)[-1]]) for r in counted["reasons"]]
+    messages = {row["check"]: message_of(row, t) for row in audited.results.to_dict("records")}
+    counted["reason"] = [messages.get(r) or t.text(NOT_RECORDS[r.rsplit(".", 1)[-1]]) for r in counted["reasons"]]
     counted["table"] = [t.labels(name) for name in counted["table"]]
     return counted.sort_values(["rows", "table", "reasons"], ascending=[False, True, True], ignore_index=True)[
         ["table", "reason", "rows"]
@@ -238,6 +283,7 @@ def gaps(audited, ingested, t) -> list[tuple[str, str, str]]:
                 t.text("Deliver the settled total with the visits (column total_yuan)."),
             )
         )
+    found += _idle_checks(audited, t)
     for part in ingested.unread:
         if not part.file.lower().endswith((".svg", ".png")):
             found.append(
@@ -248,6 +294,21 @@ def gaps(audited, ingested, t) -> list[tuple[str, str, str]]:
                 )
             )
     return found
+
+
+def _idle_checks(audited, t) -> list[tuple[str, str, str]]:
+    """The dealer's own checks that could look at no row."""
+    idle = audited.results[(audited.results["message_zh"] != "") & (audited.results["checked"] == 0)]
+    return [
+        (
+            t.say("the dealer's own check: {message:text}", message=message_of(row, t)),
+            t.say("The table {table:text} was not delivered.", table=t.labels(row["table"]))
+            if row["table"] not in audited.clean
+            else t.say("No row of the table {table:text} has the values it looks at.", table=t.labels(row["table"])),
+            t.text("Deliver them, or take the check out of own_checks: in the params."),
+        )
+        for row in idle.to_dict("records")
+    ]
 
 
 def _empty(name: str, t) -> tuple[str, str, str]:
@@ -274,7 +335,7 @@ def first_steps(facts: dict[str, dict], results: pd.DataFrame, t) -> list[tuple[
         (
             N_("Mend the most frequent fault in the data: {table:text}, {column:text}"),
             "",
-            N_("{top_fault_rows:count|row|rows}: {message:label}; the page on data quality lists all"),
-            {"table": t.labels(row["table"]), "column": column, "message": row["message"]},
+            N_("{top_fault_rows:count|row|rows}: {message:text}; the page on data quality lists all"),
+            {"table": t.labels(row["table"]), "column": column, "message": message_of(row, t)},
         )
     ]
