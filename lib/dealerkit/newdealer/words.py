@@ -35,8 +35,8 @@ CONCEPTS: dict[str, str] = {
     "type": "类型 类别 种类 性质 分类 属性 别 类 type kind category cat class group",
     "service": "维修 修理 业务 服务 service repair job work workshop",
     "labour": "工时费 工时 人工 工费 labour labor",
-    "part": "配件 材料 零件 备件 物料 part parts material materials spare",
-    "money": "金额 费用 费 价格 价款 价 款 元 总额 额 amount amt fee price cost cny rmb sum value charge net",
+    "part": "配件 材料 零件 备件 物料 part parts material materials spare fitting fittings",
+    "money": "金额 小计 subtotal 费用 费 价格 价款 价 款 元 总额 额 amount amt fee price cost cny rmb sum value charge net",
     "total": "总 合计 总计 应收 实收 应结 应付 实付 total grand gross due payable paid",
     "discount": "优惠 折扣 减免 折让 让利 discount disc rebate reduction",
     "payer": "付费 付款 承担 支付 费用承担 结算方式 付款形式 payer pays billed bill payment pay by fin",
@@ -69,7 +69,7 @@ CONCEPTS: dict[str, str] = {
     "car": "车辆 车 vehicle car auto",
     "year": "年款 年份 年 year yr my",
     "fuel": "燃料 燃油 能源 动力 fuel energy power powertrain drive",
-    "bought": "购车 购买 购入 提车 开票 发票 销售 purchase purchased bought sold retail",
+    "bought": "购车 购买 购入 提车 开票 发票 销售 purchase purchased buy bought sold retail",
     "listed": "指导 msrp rrp list",
     "warranty": "质保 保修 三包 warranty wty guarantee",
     "insurance": "保险 交强险 商业险 保单 insurance policy",
@@ -86,7 +86,7 @@ CONCEPTS: dict[str, str] = {
     "score": "评分 得分 满意度 score rating csat nps",
     "duration": "时长 秒 duration seconds sec secs talksec length talk",
     "outcome": "结果 outcome result disposition",
-    "text": "内容 备注 说明 描述 description desc remark remarks note notes text comment comments",
+    "text": "内容 备注 说明 描述 description desc content remark remarks note notes text comment comments",
     "topic": "主题 事由 topic subject",
     "agent": "坐席 座席 话务员 客服 agent operator",
     "staff": "员工 工号 staff employee emp",
@@ -119,6 +119,22 @@ _PLAIN = {
     "item": 0.7,
     "service": 0.6,
     "text": 0.5,
+}
+
+#: Concepts of which a header has one: a name is no description, a phone no date.
+_KINDS = {
+    "name",
+    "phone",
+    "date",
+    "number",
+    "money",
+    "mail",
+    "address",
+    "text",
+    "flag",
+    "birth",
+    "quantity",
+    "duration",
 }
 
 #: Concepts that a table implies: a "type" among customers is a type of customer.
@@ -212,7 +228,8 @@ def _likeness(header: str, table_name: str, column_name: str) -> float:
         want = concepts(spelling.replace("_", " "))
         both = sum(_weight(c, implied) for c in have & want)
         either = sum(_weight(c, implied) for c in have | want)
-        best = max(best, both / either if either else 0.0)
+        other = have & _KINDS and want & _KINDS and not have & want & _KINDS
+        best = max(best, (0.5 if other else 1.0) * both / either if either else 0.0)
     letters = difflib.SequenceMatcher(None, fold(header), fold(column.name)).ratio() if header.isascii() else 0.0
     return min(0.95, max(best, letters * 0.7 if letters > 0.8 else 0.0))
 
