@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dealerkit import tables
-from dealerkit.newdealer.look import Values
+from dealerkit.newdealer.sheets import Values
 from dealerkit.newdealer.words import guess_code
 from dealerkit.tables import Column, Table, fold
 
@@ -159,6 +159,8 @@ def _linked(table: Table, column: Column, values: Values, keys: dict[str, frozen
         return against("the values are not numbers of records")
     if values.yes_no >= 0.9:
         return against("the values are yes or no")
+    if column.ref != "staff" and values.shares["person"] >= 0.4:
+        return against("the values are names")
     if column.ref and column.ref in keys:
         shared = overlap(values, keys[column.ref])
         if shared >= 0.3:

@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from dealerkit import tables
 from dealerkit.ingest.headers import MADE_KEYS
 from dealerkit.newdealer.fit import Fit, fit, overlap
-from dealerkit.newdealer.look import Sheet, Values, shown
+from dealerkit.newdealer.sheets import Sheet, Values, shown
 from dealerkit.newdealer.words import concepts, is_known, likeness
 from dealerkit.tables import Table
 

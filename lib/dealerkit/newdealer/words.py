@@ -157,6 +157,7 @@ _WORD = re.compile(r"[a-z]+")
 
 _SPELLINGS = {spelling: concept for concept, spellings in CONCEPTS.items() for spelling in spellings.split()}
 _LONGEST = max(len(s) for s in _SPELLINGS)
+_TAILS = ("number", "name", "date", "time", "phone", "code", "type", "num", "no", "nr", "id", "amt")
 _WORDS = sorted(s for s in _SPELLINGS if s.isascii() and len(s) > 3)
 
 
@@ -164,14 +165,18 @@ _WORDS = sorted(s for s in _SPELLINGS if s.isascii() and len(s) > 3)
 def concepts(header: str) -> frozenset[str]:
     """The concepts of a header; what is none of ours stays as ``?text``."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", unicodedata.normalize("NFKC", header))
-    text = _UNIT.sub(" ", text.lower()).replace("e-mail", "email").replace(".", "" if _dotted(text) else " ")
+    text = (
+        _UNIT.sub(" ", text.lower())
+        .replace("e-mail", "email")
+        .replace("#", " no ")
+        .replace(".", "" if _dotted(text) else " ")
+    )
     found = set()
     for run in _CHINESE.findall(text):
         found |= _chinese(run)
     for word in _WORD.findall(text):
-        found.add(_english(word))
-    # the same thing said in two languages, or a unit beside the word it belongs to
-    return frozenset(c for c in found if c)
+        found |= _english(word)
+    return frozenset(found)
 
 
 def _dotted(text: str) -> bool:
@@ -194,14 +199,17 @@ def _chinese(run: str) -> set[str]:
     return found
 
 
-def _english(word: str) -> str:
+def _english(word: str) -> set[str]:
     for form in (word, word.removesuffix("s"), word.removesuffix("ed")):
         if form in _SPELLINGS:
-            return _SPELLINGS[form]
+            return {_SPELLINGS[form]}
+    for tail in _TAILS:
+        if word.endswith(tail) and word.removesuffix(tail) in _SPELLINGS:
+            return {_SPELLINGS[word.removesuffix(tail)], _SPELLINGS[tail]}
     if len(word) < 2:
-        return ""
+        return set()
     close = difflib.get_close_matches(word, _WORDS, n=1, cutoff=0.85) if len(word) > 4 else []
-    return _SPELLINGS[close[0]] if close else f"?{word}"
+    return {_SPELLINGS[close[0]] if close else f"?{word}"}
 
 
 def _weight(concept: str, implied: set[str]) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dealerkit import tables
 from dealerkit.audit.views import SWITCHES_ON
 from dealerkit.newdealer.fit import codes, fit
-from dealerkit.newdealer.look import PATTERNS, Sheet, Values, shown
+from dealerkit.newdealer.sheets import PATTERNS, Sheet, Values, shown
 from dealerkit.newdealer.match import Match, Reading
 from dealerkit.newdealer.words import likeness
 from dealerkit.tables import Column, Table
