@@ -5,6 +5,7 @@ Every function takes a table that is already computed and returns a matplotlib f
 Chinese is drawn and the bytes are the same on every machine.
 """
 
+from dealerkit.charts.groups import against_bounds
 from dealerkit.charts.house import ACCENT, BAD, MUTED, SIZES, png, texts
 from dealerkit.charts.plain import bars, heat, hist, line, paired_bars, stacked_share
 from dealerkit.charts.tree import tree
@@ -14,6 +15,7 @@ __all__ = [
     "BAD",
     "MUTED",
     "SIZES",
+    "against_bounds",
     "bars",
     "heat",
     "hist",

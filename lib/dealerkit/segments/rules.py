@@ -6,6 +6,7 @@ reason for it. "At the edge" are persons for whom a number that decides lies wit
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -433,10 +434,12 @@ def rules(in_force: dict, t) -> pd.DataFrame:
 
 def filled(template: str, values: dict, t) -> str:
     """The template with those of the values that it has a place for, in the words of ``t``."""
-    import string
+    return t.say(template, **{name: values[name] for name in placeholders(template)})
 
-    names = [name for _text, name, _kind, _conversion in string.Formatter().parse(template) if name]
-    return t.say(template, **{name: values[name] for name in names})
+
+def placeholders(template: str) -> list[str]:
+    """Names of the values that the template has a place for."""
+    return [name for _text, name, _kind, _conversion in string.Formatter().parse(template) if name]
 
 
 def needs_shown(factors: pd.DataFrame, persons: pd.DataFrame, params: Params) -> pd.DataFrame:
