@@ -52,6 +52,8 @@ class Translator:
         """The translated node."""
         if isinstance(node, exp.Anonymous):
             return _NAMED[node.name.lower()](self, node)
+        if type(node) not in _FORMS:
+            raise self.wrong(f"{said(node)!r} is not allowed here", "write it as opened_at + interval '30 days'")
         return _FORMS[type(node)][1](self, node)
 
     def wrong(self, what: str, remedy: str) -> UserError:
