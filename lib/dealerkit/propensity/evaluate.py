@@ -122,8 +122,12 @@ def evaluate(
 
 
 def _ends(samples) -> tuple[np.ndarray, np.ndarray]:
-    low, high = np.nanquantile(samples, [0.025, 0.975], axis=0)
-    return low.round(_DIGITS), high.round(_DIGITS)
+    """Ends of 95 % for each column; NaN where a measure has no value in any sample."""
+    ends = np.full((2, samples.shape[1]), np.nan)
+    known = np.isfinite(samples).any(axis=0)
+    if known.any():
+        ends[:, known] = np.nanquantile(samples[:, known], [0.025, 0.975], axis=0)
+    return tuple(ends.round(_DIGITS))
 
 
 def _long(values, samples) -> pd.DataFrame:
@@ -151,9 +155,9 @@ def _gains(values, samples) -> pd.DataFrame:
     for name, other in (("scorecard", "rule"), ("trees", "rule"), ("trees", "scorecard")):
         for measure, sign in better_up.items():
             j = at.index(measure)
-            low, high = _ends(sign * (samples[position[name], :, j] - samples[position[other], :, j]))
+            low, high = _ends(sign * (samples[position[name]] - samples[position[other]])[:, [j]])
             gain = sign * (values.loc[name, measure] - values.loc[other, measure])
-            made.append((name, other, measure, round(float(gain), _DIGITS), float(low), float(high)))
+            made.append((name, other, measure, round(float(gain), _DIGITS), low.item(), high.item()))
     return pd.DataFrame(made, columns=["model", "against", "measure", "gain", "low", "high"])
 
 
@@ -163,15 +167,15 @@ def _cross_validated(model: Propensity, seed: int) -> pd.DataFrame:
     probabilities = {name: held[name].to_numpy() for name in MODELS}
     values, samples = stats.measures(held["outcome"], probabilities, held["group"], repeats, seed, which=("auc",))
     made = pd.DataFrame({"model": list(MODELS), "auc": values["auc"].to_numpy()})
-    made["low"], made["high"] = np.array([_ends(s[:, 0]) for s in samples]).T
+    made["low"], made["high"] = np.array([_ends(s) for s in samples])[:, :, 0].T
     made["gain"] = made["auc"] - values.loc["rule", "auc"]
-    made["gain_low"], made["gain_high"] = np.array([_ends(s[:, 0] - samples[-1][:, 0]) for s in samples]).T
+    made["gain_low"], made["gain_high"] = np.array([_ends(s - samples[-1]) for s in samples])[:, :, 0].T
     return made.round(_DIGITS)
 
 
 def _verdict(gains, cross_validated) -> tuple[str, str, str]:
     """Model used, the better one of the two, and why."""
-    at = gains.set_index(["model", "against", "measure"])
+    at = gains.set_index(["model", "against", "measure"]).sort_index()
     duel = at.loc[("trees", "scorecard")]
     best, why = "scorecard", SCORECARD_USED
     if duel.loc["auc", "low"] > 0:

@@ -66,7 +66,9 @@ class Scorecard:
         return total
 
     def calibrated(self, intercept: float, slope: float) -> Scorecard:
-        """The scorecard of intercept + slope × L."""
+        """The scorecard of intercept + slope × L; without variables when nothing of L is left."""
+        if slope == 0:
+            return Scorecard(intercept, ())
         variables = tuple(replace(v, weight=v.weight * slope) for v in self.variables)
         return Scorecard(intercept + slope * self.constant, variables)
 

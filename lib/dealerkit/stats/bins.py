@@ -15,6 +15,7 @@ from scipy.special import gammaincinv, logit
 from dealerkit.stats.intervals import wilson
 
 _ROUNDING_SHARE = 0.01  # of the rows that may change sides so that a cut is a round number
+_CUT_CHI2 = 4.0  # what a cut must tell, as χ² of one degree (5 %); the best of many cuts still gets there by chance
 _PRIOR_ROWS = 10.0  # rows of the average outcome that each bin is thought to hold beside its own
 
 
@@ -143,7 +144,14 @@ def _tree_cuts(x, y, most_bins, smallest) -> np.ndarray:
     # scikit-learn takes a second to import, which pages that only need an interval should not pay
     from sklearn.tree import DecisionTreeClassifier
 
-    tree = DecisionTreeClassifier(max_leaf_nodes=most_bins, min_samples_leaf=smallest, random_state=0)
+    share = np.mean(y)
+    tree = DecisionTreeClassifier(
+        max_leaf_nodes=most_bins,
+        min_samples_leaf=smallest,
+        # a cut lowers the impurity by about χ² · impurity ÷ rows
+        min_impurity_decrease=_CUT_CHI2 * 2 * share * (1 - share) / len(y),
+        random_state=0,
+    )
     tree = tree.fit(x[:, None], y).tree_
     # a tree's cut is the last value to the left of it or a midpoint; ours is the first value to the right
     cuts = tree.threshold[tree.feature == 0]

@@ -68,7 +68,8 @@ def leakage(
         else:
             reason = CLEAN
         found.append((name, alone, filled.mean() if len(filled) else np.nan, reason != CLEAN, reason))
-    return pd.DataFrame(found, columns=["factor", "auc", "filled_share", "suspected", "reason"])
+    made = pd.DataFrame(found, columns=["factor", "auc", "filled_share", "suspected", "reason"])
+    return made.astype({"auc": float, "filled_share": float, "suspected": bool})
 
 
 def _alone(values, y) -> float:
