@@ -354,10 +354,8 @@ def dictionary(folders: Folders) -> None:
 
     params = folders.params()
     t = Translator(params_.environment_language(params))
-    frame = factors.dictionary()
-    frame["class"] = frame["class"].map(factors.CLASSES)
-    for name in ("label", "class", "formula"):
-        frame[name] = frame[name].map(t.text)
+    frame = factors.dictionary(params, t)
+    frame.loc[frame["own"], "class"] += f" · {t.text(N_('own'))}"
     columns = [
         Col("factor", t.text("Factor")),
         Col("label", t.text("Meaning")),

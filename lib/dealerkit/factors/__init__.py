@@ -3,7 +3,7 @@
 `person_factors` and `car_panel` serve ``as_of`` and earlier origins by the same expressions: an event counts when
 it is dated on or before the origin, and columns that are only known at delivery (`known_from: export`) are served at
 ``as_of`` alone. Each factor is declared once (`declared`), with label, class and formula; the declarations make
-the dictionary.
+the dictionary. A dealer's own factors (`own`) come from the params.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dealerkit.factors.declared import (
     Factor,
     dictionary,
 )
+from dealerkit.factors.own import check_own
 from dealerkit.factors.persons import at, person_factors
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "at",
     "car_factors",
     "car_panel",
+    "check_own",
     "dictionary",
     "person_factors",
 ]

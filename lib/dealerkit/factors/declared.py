@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from dealerkit.messages import N_
+from dealerkit.params import OwnFactorParams, Params
 
 DAYS_12M, DAYS_24M = 365, 730
 DAYS_PER_MONTH = 30.4375
@@ -218,20 +219,48 @@ CAR_FACTORS: tuple[Factor, ...] = (
 )
 
 
-def dictionary() -> pd.DataFrame:
-    """The factor dictionary: table, factor, class, label, formula, readable, whether served at delivery only."""
-    rows = [("person_factors", f) for f in PERSON_FACTORS] + [("car_factors", f) for f in CAR_FACTORS]
+def dictionary(params: Params | None = None, t=None) -> pd.DataFrame:
+    """The factor dictionary: table, factor, class, label, formula, readable, at_delivery_only, own.
+
+    Args:
+        params: with them, the dealer's own factors follow those of the kit (``own`` is true).
+        t: translator; with it, label, class and formula are in its words, else messages, and ``class`` a key of `CLASSES`.
+
+    Example: the factors of a class, in words::
+
+        factors.dictionary(run.params, run.t).query("`class` == 'Vehicle and repair'")
+    """
+    rows = [("person_factors", f, False) for f in PERSON_FACTORS]
+    rows += [("person_factors", f, True) for f in _own(params, t.language if t else "en")]
+    rows += [("car_factors", f, False) for f in CAR_FACTORS]
+    said = t.text if t else str
     return pd.DataFrame(
         [
             {
-                "table": t,
+                "table": table,
                 "factor": f.name,
-                "class": f.klass,
-                "label": f.label,
-                "formula": f.formula,
+                "class": said(CLASSES[f.klass]) if t else f.klass,
+                "label": f.label if own else said(f.label),
+                "formula": f.formula if own else said(f.formula),
                 "readable": f.readable,
                 "at_delivery_only": f.at_delivery_only,
+                "own": own,
             }
-            for t, f in rows
+            for table, f, own in rows
         ]
     )
+
+
+def _own(params: Params | None, language: str) -> list[Factor]:
+    """The dealer's own factors, as declarations in the words of the params."""
+    given = params.own_factors if params else ()
+    return [Factor(o.name, o.factor_class, getattr(o.label, language), written(o), o.readable) for o in given]
+
+
+def written(own: OwnFactorParams) -> str:
+    """An own factor in one line: ``share(weekday(opened_at) >= 6) from service_orders, window_months 24``."""
+    if own.formula:
+        return " ".join(own.formula.split())
+    parts = [f"{own.aggregate}({' '.join((own.of or '*').split())}) from {own.table}"]
+    parts += [f"where {' '.join(own.where.split())}"] if own.where else []
+    return " ".join(parts) + (f", window_months {own.window_months}" if own.window_months else "")

@@ -11,6 +11,7 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import value
+from dealerkit.engine import keep
 from dealerkit.factors.declared import DAYS_12M, DAYS_24M, DAYS_PER_MONTH, PERSON_FACTORS
 from dealerkit.factors.events import (
     count_if,
@@ -24,6 +25,7 @@ from dealerkit.factors.events import (
     visit_factors,
     visits_of,
 )
+from dealerkit.factors.own import check_own, event_factors, with_own
 from dealerkit.params import Params
 
 
@@ -45,11 +47,14 @@ def person_factors(
         persons, records, cars: what `identity.identify` gives.
         origins: days at which to serve the factors; only persons seen by then appear.
         as_of: the origin at which columns known at delivery are served.
-        params: value horizon and discount rate.
+        params: value horizon and discount rate; own factors, which follow as further columns.
+
+    Raises `UserErrors` for own factors that cannot be computed, before anything is.
     """
+    check_own(params)
     when = ibis.memtable({"origin": sorted(origins)}, schema={"origin": "date"})
     who = person_of(records)
-    visits = visits_of(clean, who, cars)
+    visits = keep(connection, "person_visits", visits_of(clean, who, cars))
     parts = [visit_factors(visits, when, "person_id"), _car_counts(visits, cars, when, as_of)]
     parts += [_line_factors(clean, visits, when)] if "service_lines" in clean else []
     parts += [_sales_factors(clean, who, visits, when)] if "sales_orders" in clean else []
@@ -66,7 +71,10 @@ def person_factors(
     yuan = [c for c in frame if "yuan" in c]
     frame[yuan] = frame[yuan].astype(float)
     frame = _with_value(frame, visits, sorted(origins), params)
-    ordered = ["person_id", "origin", *[f.name for f in PERSON_FACTORS]]
+    frame = with_own(
+        connection, frame, event_factors(connection, clean, who, visits, when, as_of, params.own_factors), params
+    )
+    ordered = ["person_id", "origin", *[f.name for f in PERSON_FACTORS], *[own.name for own in params.own_factors]]
     return frame.reindex(columns=ordered).sort_values(["origin", "person_id"], ignore_index=True)
 
 

@@ -12,6 +12,7 @@ from ibis import _
 
 from dealerkit import stats, value
 from dealerkit.factors import CLASSES, DAYS_12M, DAYS_PER_MONTH, dictionary
+from dealerkit.factors.own import not_delivered
 from dealerkit.messages import N_
 from dealerkit.params import Params
 
@@ -86,7 +87,7 @@ def facts(
         "new_energy_share": cars["energy_type"].isin(["phev", "bev"]).sum() / cars["energy_type"].notna().sum()
         if cars["energy_type"].notna().any()
         else None,
-        "person_factors_count": (dictionary()["table"] == "person_factors").sum(),
+        "person_factors_count": (dictionary(params)["table"] == "person_factors").sum(),
         "active_months": params.windows.active_months,
         "lost_months": params.windows.lost_months,
         "horizon_months": params.value.horizon_months,
@@ -235,28 +236,31 @@ def merges_table(merges: dict[str, int], t) -> pd.DataFrame:
     return pd.DataFrame([{"rule": t.text(MERGE_RULES[rule]), "pairs": pairs} for rule, pairs in merges.items()])
 
 
-def coverage(now: pd.DataFrame, t) -> pd.DataFrame:
+def coverage(now: pd.DataFrame, params: Params, t) -> pd.DataFrame:
     """How many persons each class of factors is known of: class, factors, filled (mean share known), weakest factor and its share."""
-    declared = dictionary().query("table == 'person_factors'")
+    declared = dictionary(params).query("table == 'person_factors'")
+    label = dictionary(params, t).query("table == 'person_factors'").set_index("factor")["label"]
     known = now[declared["factor"]].notna().mean()
     rows = []
     for klass, name in CLASSES.items():
         own = declared[declared["class"] == klass]
         share = known[own["factor"]]
-        weakest = own.set_index("factor")["label"][share.fillna(0).idxmin()]
+        weakest = label[share.fillna(0).idxmin()]
         rows.append(
             {
                 "class": t.text(name),
                 "factors": len(own),
                 "filled": share.mean(),
-                "weakest": t.text(weakest),
+                "weakest": weakest,
                 "weakest_share": share.min(),
             }
         )
     return pd.DataFrame(rows)
 
 
-def gaps(now: pd.DataFrame, owners: pd.DataFrame, t) -> list[tuple[str, str, str]]:
+def gaps(
+    now: pd.DataFrame, owners: pd.DataFrame, params: Params, clean: dict[str, ir.Table], t
+) -> list[tuple[str, str, str]]:
     """What could not be computed of the customers: (title, why, remedy) each, in the words of ``t``."""
     found = []
     if not now["spend_yuan_all"].notna().any():
@@ -283,18 +287,33 @@ def gaps(now: pd.DataFrame, owners: pd.DataFrame, t) -> list[tuple[str, str, str
                 t.text("Deliver birth_date with the customers."),
             )
         )
+    return found + _own_gaps(now, params, clean, t)
+
+
+def _own_gaps(now: pd.DataFrame, params: Params, clean: dict[str, ir.Table], t) -> list[tuple[str, str, str]]:
+    """Own factors that nobody has."""
+    missing, found = not_delivered(params, clean), []
+    for own in params.own_factors:
+        label = getattr(own.label, t.language)
+        if own.name in missing:
+            table = t.labels(missing[own.name])
+            why = t.say(N_("No {table:text} were delivered, and your factor is made of them."), table=table)
+            found.append((label, why, t.say(N_("Deliver {table:text}."), table=table)))
+        elif now[own.name].isna().all():
+            why = t.text(
+                N_(
+                    "Your factor is empty for everybody: what it is made of was not delivered, or never meets the condition."
+                )
+            )
+            found.append(
+                (label, why, t.text(N_("Look at its expression in own_factors, and at the columns it names.")))
+            )
     return found
 
 
 def churn_origins(as_of: date, params: Params) -> list[date]:
-    """Origins of the churn model before ``as_of``, oldest first: those it learns from, then the one it is tested at.
-
-    The outcome of the test origin ends at ``as_of``; the outcomes of all others end at the test origin or before.
-    """
-    span = params.churn.gap_months + params.churn.outcome_months
-    step = max(1, params.churn.outcome_months // 2)
-    learned = [2 * span + step * i for i in reversed(range(params.churn.training_origins))]
-    return [(pd.Timestamp(as_of) - pd.DateOffset(months=m)).date() for m in [*learned, span]]
+    """Origins of the churn model before ``as_of`` (see `params.ChurnParams.origins`)."""
+    return params.churn.origins(as_of)
 
 
 def panel_origins(as_of: date, params: Params) -> list[date]:
