@@ -238,7 +238,7 @@ class ChurnParams(_Part):
     """Origins that the model learns from, half an outcome window apart; all outcomes lie before the test origin."""
     largest_sample: Annotated[int, Field(ge=1000)] = 200_000
     """Above so many rows the model learns from a sample drawn by lot, and scores every car."""
-    alert_probability: Share = 0.5
+    alert_probability: Share = 0.3
     """A customer who is lost with this probability or a larger one is at risk."""
     warning_share: Share = 0.2
     """The warning day is the last one on which so many of those who come back are still to come."""
