@@ -23,8 +23,8 @@ from dealerkit.ingest import files as files_
 from dealerkit.ingest.headers import Entry
 from dealerkit.ingest.text import TextPart, long_cells
 from dealerkit.newdealer import write
-from dealerkit.newdealer.sheets import Sheet, look, shown, together
 from dealerkit.newdealer.match import Reading, lacking, read
+from dealerkit.newdealer.sheets import Sheet, look, shown, together
 from dealerkit.params import Params, nearest
 
 

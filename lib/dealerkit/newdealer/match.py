@@ -316,6 +316,8 @@ def _derived(readings: list[Reading], keys: dict[str, frozenset[str]]) -> None:
     """Matches of vehicles and customers, where nobody delivers them, from the columns that visits and sales leave."""
     fed = {t for r in readings if not r.aside for t in r.tables}
     for reading in readings:
+        if not reading.tables:
+            continue
         sources = set(reading.tables) & {"service_orders", "vehicles", "sales_orders"}
         for name in ("vehicles", "customers"):
             if name in reading.tables:
@@ -325,7 +327,10 @@ def _derived(readings: list[Reading], keys: dict[str, frozenset[str]]) -> None:
                 continue
             used = {m.values.at for t in reading.tables for m in reading.matches[t].values()}
             rest = [c for c in reading.sheet.columns if c.at not in used]
-            reading.matches[name] = assign(tables.TABLES[name], rest, keys)
-            used |= {m.values.at for m in reading.matches[name].values()}
+            found = assign(tables.TABLES[name], rest, keys)
+            shared = {
+                c: m for t in reading.tables for c, m in reading.matches[t].items() if c in ("vin", "customer_id")
+            }
+            reading.matches[name] = {c: m for c, m in shared.items() if c in tables.TABLES[name]} | found
         for name in [n for n in reading.matches if n not in reading.tables and n not in ("vehicles", "customers")]:
             del reading.matches[name]

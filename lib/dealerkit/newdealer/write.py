@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from dealerkit import tables
 from dealerkit.audit.views import SWITCHES_ON
 from dealerkit.newdealer.fit import codes, fit
-from dealerkit.newdealer.sheets import PATTERNS, Sheet, Values, shown
 from dealerkit.newdealer.match import Match, Reading
+from dealerkit.newdealer.sheets import PATTERNS, Sheet, Values, shown
 from dealerkit.newdealer.words import likeness
 from dealerkit.tables import Column, Table
 
@@ -207,11 +207,12 @@ def _columns(text: Text, reading: Reading, anchor: str) -> None:
 
 
 def candidates(table: Table, column: Column, reading: Reading) -> list[Values]:
-    """Unused columns that might be it, the likeliest first, three at most."""
+    """Unused columns that might be it, the likeliest first, three at most; any date might be a date."""
     near = []
     for values in unused_columns(reading):
         suits, alike = fit(table, column, values, {}), likeness(values.header, table, column)
-        if not suits.against and values.texts and alike >= 0.2 and alike + suits.score >= 0.3:
+        least = 0.0 if column.type in ("date", "time") else 0.2
+        if not suits.against and values.texts and alike >= least and alike + suits.score >= 0.3:
             near.append((-(alike + suits.score), values.at, values))
     return [values for _, _, values in sorted(near, key=lambda n: n[:2])[:3]]
 
