@@ -703,3 +703,21 @@ def test_rows_after_an_earlier_day_asked_for_are_cut_and_no_faults(audit_of):
     assert failed["service_orders.opened_at_not_in_future"] == 0
     assert failed["service_lines.order_id_known"] == 0
     assert done.as_of.cut_off == 2
+
+
+def test_the_leak_gate_knows_what_the_audit_takes_for_personal():
+    from dealerkit.report import leaks
+
+    cases = {
+        "phone": (checks.MOBILE, leaks._MOBILE, ["13912345678", "19912345678"]),
+        "plate": (checks.PLATE, leaks._PLATE, ["京A12345", "沪AD12345", "粤B1234学", "苏E12345F"]),
+        "vin": (checks.VIN, leaks._VIN, [vin(1), vin(77)]),
+        "id": (checks.RESIDENT_ID, leaks._ID18, [resident("19800229"), resident("20031231", "123")]),
+        "e-mail": (checks.EMAIL, leaks._EMAIL, ["someone@example.com", "a.b-c@mail.example.cn"]),
+    }
+    for kind, (audited, gate, values) in cases.items():
+        for value in values:
+            assert re.search(audited, value), (kind, value)
+            assert gate.search(f"see {value} there"), (kind, value)
+    provinces = re.match(r"\^\[(\w+)\]", checks.PLATE)[1]
+    assert set(provinces) == set(leaks._PROVINCES)

@@ -59,8 +59,8 @@ def test_tables_are_listed_and_read(root):
     run = open_run("small", page="20-customers")
     run.save("mine", pd.DataFrame({"a": [1]}))
     assert run.tables().to_dict("records") == [
-        {"table": "staff", "page": "10-audit", "rows": 2, "columns": 2},
-        {"table": "mine", "page": "20-customers", "rows": 1, "columns": 1},
+        {"table": "staff", "page": "10-audit", "rows": 2, "columns": 2, "one_row": "an employee"},
+        {"table": "mine", "page": "20-customers", "rows": 1, "columns": 1, "one_row": ""},
     ]
     assert run.table("staff").count().to_pandas() == 2
     assert run.frame("staff", ["role"]).to_dict("list") == {"role": ["x", None]}

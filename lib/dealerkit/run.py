@@ -17,11 +17,11 @@ from pathlib import Path
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow.parquet as pq
-from IPython import get_ipython
 from IPython.display import display
 
 from dealerkit import charts, engine
 from dealerkit import params as params_
+from dealerkit.cells import Cells
 from dealerkit.errors import UserError
 from dealerkit.report import fragments, scan
 from dealerkit.report.fragments import Action, Card, Col
@@ -29,7 +29,6 @@ from dealerkit.report.translate import Translator, fields
 from dealerkit.tables import TABLES
 
 __all__ = ["Action", "Card", "Col", "Run", "open_run"]
-
 
 #: How a step between two values is written, where not like the values.
 _STEP_KINDS = {"share": "points", "score": "number"}
@@ -78,26 +77,6 @@ def _day(text: str | date | None) -> date | None:
         raise UserError(f"as_of {text!r} is no date", "write year, month and day, as in 2026-06-30") from None
 
 
-class _Cells:
-    """Counts the code cells that ran since it was made; the kernel's own count stands still under papermill."""
-
-    def __init__(self):
-        self.run = 0
-
-    def _next(self, _info=None) -> None:
-        self.run += 1
-
-    @classmethod
-    def watched(cls) -> _Cells | None:
-        """A counter fed by the kernel, or None outside of one."""
-        shell = get_ipython()
-        if shell is None:
-            return None
-        counter = cls()
-        shell.events.register("pre_run_cell", counter._next)
-        return counter
-
-
 class Run:
     """One dealer's run (see `open_run`).
 
@@ -120,7 +99,7 @@ class Run:
         self._facts: dict[str, dict] = {}
         self._saved: set[str] = set()
         self._connection = None
-        self._cells = _Cells.watched()
+        self._cells = Cells.watched()
         if by_make != page and self._cells is not None and "DEALERKIT_VERIFY" not in os.environ:
             _show(fragments.lab_style(), "")
 
@@ -145,22 +124,47 @@ class Run:
         return date.fromisoformat(self.known("as_of"))
 
     def table(self, name: str) -> ir.Table:
-        """A built table, lazily: nothing is read until it is asked for (`.to_pandas()`, `.head().to_pandas()`)."""
+        """A built table, lazily: nothing is read until it is asked for. `tables` lists them.
+
+        >>> visits = run.table("service_orders")                                            # doctest: +SKIP
+        >>> visits.filter(visits.total_yuan > 5000).group_by("order_type").count().to_pandas()   # doctest: +SKIP
+
+        Raises `UserError` for a name that is none, with the nearest.
+        """
         return self.engine.read_parquet(self._path(name))
 
     def frame(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
-        """A built table as a pandas frame, or some of its columns."""
+        """A built table as a pandas frame, or some of its columns; `table` for one too large for memory.
+
+        >>> persons = run.frame("person_factors", ["person_id", "recency_days"])   # doctest: +SKIP
+        """
         return pq.read_table(self._path(name), columns=columns).to_pandas(date_as_object=False)
 
     def tables(self) -> pd.DataFrame:
-        """Every table there is to read: name, the page that made it, rows, columns."""
+        """Every table there is to read: table, the page that made it, rows, columns, and what one row is where the
+        table is a canonical one, in the report's language.
+
+        >>> run.tables().query("page == '10-audit'")   # doctest: +SKIP
+                    table      page   rows  columns                   one_row
+        0  service_orders  10-audit  13063       22  a workshop visit, settled
+        """
         rows = []
         for path in self._paths().values():
             meta = pq.read_metadata(path)
             rows.append(
-                {"table": path.stem, "page": path.parent.name, "rows": meta.num_rows, "columns": meta.num_columns}
+                {
+                    "table": path.stem,
+                    "page": path.parent.name,
+                    "rows": meta.num_rows,
+                    "columns": meta.num_columns,
+                    "one_row": self._one_row(path.stem),
+                }
             )
-        return pd.DataFrame(rows, columns=["table", "page", "rows", "columns"])
+        return pd.DataFrame(rows, columns=["table", "page", "rows", "columns", "one_row"])
+
+    def _one_row(self, name: str) -> str:
+        declared = TABLES.get(name)
+        return "" if declared is None else declared.row_zh if self.language == "zh" else declared.row_en
 
     def _paths(self) -> dict[str, Path]:
         found = {
@@ -221,6 +225,9 @@ class Run:
             value: what JSON can hold, or a date.
             rows: how many rows made it.
             table: which table they are in.
+
+        >>> run.fact("tyre_visits_count", 212, rows=13063, table="service_orders")   # doctest: +SKIP
+        212
         """
         if not name.isidentifier():
             raise UserError(f"{name!r} cannot name a fact", "use letters, digits and _")
@@ -321,7 +328,11 @@ class Run:
         _show(fragments.heading(self.t.text(text)))
 
     def say(self, template: str, **values) -> None:
-        """A sentence with its numbers."""
+        """A sentence with its numbers: ``{fact:kind}`` is replaced by the fact, in the form of the kind (count, share,
+        yuan, day, months, days, number, text, …); other values are given by name.
+
+        >>> run.say("{tyre_visits_count:count} visits for tyres, {share:share} of all", share=0.016)   # doctest: +SKIP
+        """
         _show(fragments.paragraph(*self._filled(template, values)))
 
     def note(self, template: str, **values) -> None:

@@ -188,7 +188,7 @@ def fewer_faults(failing: pd.DataFrame, t, after: int = 10) -> pd.DataFrame:
 
 
 def own_checks(audited, t) -> pd.DataFrame:
-    """The checks of the dealer's own, in the order of the params: table, message, severity, action, checked, failed,
+    """The checks of the dealer's own, table by table: table, message, severity, action, checked, failed,
     share, examples; nothing failed and nothing checked where the table was not delivered."""
     out = audited.results[audited.results["message_zh"] != ""].reset_index(drop=True)
     out["message"] = [message_of(row, t) for row in out.to_dict("records")]
