@@ -25,6 +25,7 @@ from dealerkit.propensity.evaluate import (
 )
 from dealerkit.propensity.model import (
     ALL_EVENTS,
+    CONSTANT,
     FEW_EVENTS,
     FEW_OTHERS,
     MIN_CASES,
@@ -43,6 +44,7 @@ from dealerkit.propensity.model import (
 
 __all__ = [
     "ALL_EVENTS",
+    "CONSTANT",
     "FEW_EVENTS",
     "FEW_OTHERS",
     "MIN_CASES",
