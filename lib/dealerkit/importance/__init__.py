@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from dealerkit.importance.differences import differences
-from dealerkit.importance.rules import Rules, rules
+from dealerkit.importance.differing import differences
 from dealerkit.importance.screening import Screened, screen
 from dealerkit.importance.target import Target, choose_target
+from dealerkit.importance.tree import Rules, rules
 from dealerkit.importance.weighing import Weighed, weigh
 from dealerkit.params import Params
 

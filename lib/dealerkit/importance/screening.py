@@ -48,11 +48,11 @@ class Screened:
 
     Attributes:
         material: one row per person (index person_id, sorted) and column per factor seen: numbers, or texts for levels.
-        drops: factor, class, step, other (factor that says the same, or None), value (share, correlation or IV).
+        drops: factor, step, other (factor that says the same, or None), value (share, correlation or IV).
         kept: factors left, in the dictionary's order.
         groups: kept factors that vary together, most informative first; every kept factor is in one.
         information: information value of each factor that reached the last step.
-        about: the dictionary's rows of the factors, by factor.
+        about: the dictionary's rows of the factors, by factor, in its words.
         follows: kept factors that define the classes or follow from those that do → why (defines, window, part, correlated).
     """
 
@@ -111,7 +111,6 @@ def screen(owners: pd.DataFrame, target: Target, dictionary: pd.DataFrame, param
     drops += [(f, "no_information", None, information[f]) for f in left if information[f] < least]
     kept = tuple(f for f in left if information[f] >= least)
     made = pd.DataFrame(drops, columns=["factor", "step", "other", "value"])
-    made.insert(1, "class", made["factor"].map(about["class"]))
     groups = grouped(kept, strength, information, params.group_correlation)
     follows = _following(kept, material, target.defining, params.group_correlation)
     return Screened(material, made, kept, groups, information, about, follows)

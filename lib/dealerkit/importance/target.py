@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -31,13 +31,15 @@ KINDS: dict[str, Kind] = {
     "clusters": Kind(
         N_("natural groups"),
         (
-            "recency_days",
+            "visits_count_all",
             "visits_count_24m",
-            "spend_yuan_24m",
+            "spend_yuan_all",
+            "yuan_per_visit_24m",
+            "recency_days",
+            "first_visit_days_ago",
             "tenure_days",
             "odometer_km_per_year",
             "maintenance_share_24m",
-            "repair_share_24m",
         ),
         {},
     ),
@@ -56,15 +58,10 @@ KINDS: dict[str, Kind] = {
         ),
         {"high": N_("high value"), "middle": N_("middle value"), "low": N_("low value")},
     ),
-    "loyalty_stage": Kind(
+    "loyalty_bond": Kind(
         N_("loyalty classes"),
-        ("tenure_days", "visits_count_24m", "visits_count_all", "recency_days", "own_rhythm_ratio"),
-        {
-            "loyal": N_("loyal"),
-            "returning": N_("returning"),
-            "new": N_("new"),
-            "once": N_("came once or never"),
-        },
+        ("visits_count_all", "own_rhythm_ratio", "recency_days", "interval_days_median"),
+        {"loyal": N_("faithful"), "wandering": N_("wandering"), "potential": N_("potential")},
     ),
 }
 
@@ -87,6 +84,12 @@ class Target:
     defining: tuple[str, ...]
     left_out: int
 
+    def shown(self, t) -> dict[str, str]:
+        """Names of the classes by key, in the words of ``t``; clusters without a name are numbered."""
+        if self.kind != "clusters":
+            return {key: t.text(name) for key, name in self.names.items()}
+        return {k: t.say(N_("group {number:text}"), number=k) if name == k else name for k, name in self.names.items()}
+
     @property
     def label(self) -> str:
         """What the page calls the classes, a message."""
@@ -104,27 +107,27 @@ def choose_target(
     clusters: pd.DataFrame | None = None,
     classes: pd.DataFrame | None = None,
     trusted: bool = False,
-    cluster_inputs: Iterable[str] = (),
+    cluster_names: Mapping[str, str] | None = None,
 ) -> Target | None:
     """The clusters when they can be trusted, else the value tiers, else the loyalty classes; None without any.
 
     Args:
         owners: factors of owners at ``as_of``.
         params: shares of the value tiers, used when ``classes`` is not given.
-        clusters: person_id and cluster (and name, if clusters have names).
+        clusters: person_id and cluster (1, 2, …).
         classes: person_id and one column per scheme, with the keys of its classes.
         trusted: whether the clusters hold on other samples of the same customers.
-        cluster_inputs: factors the clusters were made from, if not those of `KINDS`.
+        cluster_names: cluster → its name in the report's language; else they are numbered.
     """
     persons = pd.Index(owners["person_id"].sort_values())
     if trusted and clusters is not None and clusters["cluster"].nunique() > 1:
-        found = clusters.set_index("person_id")["cluster"].reindex(persons)
-        names = clusters.drop_duplicates("cluster").set_index("cluster").get("name", pd.Series(dtype=object))
-        return _target("clusters", found, {str(k): str(v) for k, v in names.items()}, tuple(cluster_inputs))
+        found = clusters[clusters["cluster"] > 0].set_index("person_id")["cluster"].reindex(persons)
+        return _target("clusters", found, dict(cluster_names or {}))
     if classes is None:
         tiers = _tiers(owners, params)
         return None if tiers is None else _target("value_tier", tiers.reindex(persons))
-    for kind in ("value_tier", "loyalty_stage"):
+    # without amounts there is no value, and the bond stands in
+    for kind in ("value_tier", "loyalty_bond"):
         if kind in classes:
             found = classes.set_index("person_id")[kind].reindex(persons)
             if found[~found.isin(NOT_CLASSES)].nunique() > 1:
@@ -140,7 +143,7 @@ def _tiers(owners: pd.DataFrame, params: Params) -> pd.Series | None:
     return tier.map({0: "high", 1: "middle", 2: "low"}) if cuts else None
 
 
-def _target(kind: str, found: pd.Series, names: dict[str, str] | None = None, defining: tuple[str, ...] = ()) -> Target:
+def _target(kind: str, found: pd.Series, names: Mapping[str, str] | None = None) -> Target:
     """The classes that are large enough; those the kind does not declare come by size."""
     known = found.dropna()
     known = known[~known.isin(NOT_CLASSES)]
@@ -151,5 +154,5 @@ def _target(kind: str, found: pd.Series, names: dict[str, str] | None = None, de
     order = [key for key in declared if key in large.index]
     order += sorted(set(large.index) - set(order), key=lambda key: (-large[key], key))
     labels = {key: (names or {}).get(key) or declared.get(key, key) for key in order}
-    of = known[known.isin(large.index)]
-    return Target(kind, of, labels, defining or KINDS[kind].defining, len(found) - len(of))
+    of = known[known.isin(large.index)].astype(object)
+    return Target(kind, of, labels, KINDS[kind].defining, len(found) - len(of))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from dealerkit.importance import Study
-from dealerkit.importance.differences import COLUMNS
-from dealerkit.importance.rules import Node, Split
+from dealerkit.importance.differing import COLUMNS
 from dealerkit.importance.screening import STEPS
 from dealerkit.importance.target import FEWEST_OF_CLASS, FEWEST_OWNERS
+from dealerkit.importance.tree import Node, Split
 from dealerkit.importance.weighing import Weighed
 from dealerkit.messages import N_
 from dealerkit.params import ImportanceParams
@@ -45,8 +45,8 @@ WHY_STEP = {
 WHY_DROP = {
     "constant": N_("one value for {value:share}"),
     "missing": N_("unknown for {value:share}"),
-    "unreadable": N_("not readable: {formula:label}"),
-    "correlated": N_("correlation {value:number} with “{other:label}”"),
+    "unreadable": N_("not readable: {formula:text}"),
+    "correlated": N_("correlation {value:number} with “{other:text}”"),
     "no_information": N_("information value {value:number}"),
 }
 #: A difference is listed from this size in standard deviations, when false discoveries are held at 5 %.
@@ -142,19 +142,19 @@ def headline(study: Study) -> tuple[str, str]:
         return (
             N_("Beyond what defines them, nothing known tells the {importance_target:label} apart"),
             N_(
-                "What defines them shows first of all in “{importance_definer_first:label}”. No other factor stands out from chance, so none is ranked."
+                "What defines them shows first of all in “{importance_definer_first:text}”. No other factor stands out from chance, so none is ranked."
             ),
         )
     lead = N_(
-        "What defines them (first of all “{importance_definer_first:label}”) is set aside here, since it would explain them trivially."
+        "What defines them (first of all “{importance_definer_first:text}”) is set aside here, since it would explain them trivially."
     )
     if found > 2:
         lead = N_(
-            "Next come “{important_factor_second:label}” ({important_factor_second_points:points}) and “{important_factor_third:label}” ({important_factor_third_points:points}). What defines them, first of all “{importance_definer_first:label}”, is set aside: it would explain them trivially."
+            "Next come “{important_factor_second:text}” ({important_factor_second_points:points}) and “{important_factor_third:text}” ({important_factor_third_points:points}). What defines them, first of all “{importance_definer_first:text}”, is set aside: it would explain them trivially."
         )
     return (
         N_(
-            "Beyond what defines them, “{important_factor_first:label}” tells the {importance_target:label} apart best: without it, {important_factor_first_points:points} fewer are placed right"
+            "Beyond what defines them, “{important_factor_first:text}” tells the {importance_target:label} apart best: without it, {important_factor_first_points:points} fewer are placed right"
         ),
         lead,
     )
@@ -188,7 +188,7 @@ def top(study: Study, weighed: Weighed | None, t, most: int = 10) -> pd.DataFram
     label = study.screened.about["label"]
     rows = []
     for row in weighed.ranking.head(most).itertuples():
-        first, *more = (t.text(label[f]) for f in row.group)
+        first, *more = (label[f] for f in row.group)
         name = t.say("{factor:text} (and {more:count} more)", factor=first, more=len(more)) if more else first
         ends = t.say("{low:points} to {high:points}", low=row.low, high=row.high)
         ranks = (
@@ -223,7 +223,7 @@ def set_aside(study: Study, t) -> pd.DataFrame:
         return pd.DataFrame(columns=["factor", "why"])
     label, found = study.screened.about["label"], study.screened.follows
     order = sorted(found, key=lambda f: list(FOLLOWS).index(found[f]))
-    return pd.DataFrame([(t.text(label[f]), t.text(FOLLOWS[found[f]])) for f in order], columns=["factor", "why"])
+    return pd.DataFrame([(label[f], t.text(FOLLOWS[found[f]])) for f in order], columns=["factor", "why"])
 
 
 # ---- screening -----------------------------------------------------------------------------------------------------
@@ -244,26 +244,21 @@ def steps(study: Study, params: ImportanceParams, t) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["step", "dropped", "left", "why"])
 
 
-def by_class(study: Study, class_names: dict[str, str], t) -> pd.DataFrame:
+def by_class(study: Study) -> pd.DataFrame:
     """Factors of each class before and after the screening: class, before, after, others (neither defining nor
-    following from the definition).
-
-    Args:
-        class_names: `factors.CLASSES`.
-    """
+    following from the definition)."""
     if study.screened is None:
         return pd.DataFrame(columns=["class", "before", "after", "others"])
-    s = study.screened
+    s, rows = study.screened, []
     klass = s.about["class"].reindex(list(s.material))
-    rows = []
-    for code, name in class_names.items():
-        own = set(klass.index[klass == code])
+    for name in dict.fromkeys(klass):
+        own = set(klass.index[klass == name])
         after = own & set(s.kept)
-        rows.append((t.text(name), len(own), len(after), len(after - set(s.follows))))
+        rows.append((name, len(own), len(after), len(after - set(s.follows))))
     return pd.DataFrame(rows, columns=["class", "before", "after", "others"])
 
 
-def drops(study: Study, class_names: dict[str, str], t) -> pd.DataFrame:
+def drops(study: Study, t) -> pd.DataFrame:
     """Every factor dropped: factor, class, step, why."""
     if study.screened is None:
         return pd.DataFrame(columns=["factor", "class", "step", "why"])
@@ -274,8 +269,8 @@ def drops(study: Study, class_names: dict[str, str], t) -> pd.DataFrame:
         known["other"] = about["label"][row["other"]] if row["other"] else ""
         used = {key: value for key, value in known.items() if f"{{{key}:" in WHY_DROP[row["step"]]}
         why = t.say(WHY_DROP[row["step"]], **used)
-        name = t.text(about["label"][row["factor"]])
-        rows.append((name, t.text(class_names.get(row["class"], row["class"])), t.text(STEPS[row["step"]]), why))
+        name = about["label"][row["factor"]]
+        rows.append((name, about["class"][row["factor"]], t.text(STEPS[row["step"]]), why))
     return pd.DataFrame(rows, columns=["factor", "class", "step", "why"])
 
 
@@ -296,7 +291,7 @@ def tree_rows(study: Study, t) -> tuple[pd.DataFrame, list[str], list[str]]:
     """
     if study.rules is None or not study.rules.has_skill:
         return pd.DataFrame(), [], []
-    names = study.target.names
+    names = study.target.shown(t)
     order = list(study.rules.classes)
     sizes = study.rules.root.counts
     shown = (
@@ -307,7 +302,7 @@ def tree_rows(study: Study, t) -> tuple[pd.DataFrame, list[str], list[str]]:
     )
     rows: list[dict] = []
     _walk(study.rules.root, 0, t.text(N_("All owners looked at")), parts, study, t, rows)
-    texts = [t.text(names[c]) for c in shown] + ([t.text(N_("all other classes"))] if len(order) > 5 else [])
+    texts = [names[c] for c in shown] + ([t.text(N_("all other classes"))] if len(order) > 5 else [])
     return pd.DataFrame(rows), [f"part{k}" for k in range(len(parts))], texts
 
 
@@ -322,7 +317,7 @@ def _walk(node: Node, depth: int, text: str, parts, study: Study, t, rows: list[
 
 def _answer(split: Split, yes: bool, study: Study, t) -> str:
     """The answer to a question, in words."""
-    label = t.text(study.screened.about["label"][split.factor])
+    label = study.screened.about["label"][split.factor]
     if split.level is not None:
         template = N_("{label:text}: {level:text}") if yes else N_("{label:text}: not {level:text}")
         return t.say(template, label=label, level=split.level)
@@ -345,8 +340,8 @@ def recall(study: Study, t) -> pd.DataFrame:
     counts = dict(zip(study.rules.classes, study.rules.root.counts, strict=True))
     return pd.DataFrame(
         [
-            (t.text(name), counts[key], e.value, e.low, e.high)
-            for key, name in study.target.names.items()
+            (name, counts[key], e.value, e.low, e.high)
+            for key, name in study.target.shown(t).items()
             for e in (study.rules.recall[key],)
         ],
         columns=["class", "persons", "share", "low", "high"],
@@ -357,7 +352,7 @@ def recall(study: Study, t) -> pd.DataFrame:
 
 
 def _named(row: dict, study: Study, t) -> str:
-    label = t.text(study.screened.about["label"][row["factor"]])
+    label = study.screened.about["label"][row["factor"]]
     return label if row["level"] is None else t.say("{label:text}: {level:text}", label=label, level=row["level"])
 
 
@@ -376,13 +371,13 @@ def listed(study: Study, t, defining: bool = False, most: int = 5) -> pd.DataFra
     found = found[(found["q"] < FALSE_DISCOVERIES) & (found["size"] >= SMALLEST_DIFFERENCE)]
     found = found[found["follows"].notna() == defining]
     rows = []
-    for key, name in study.target.names.items():
+    for key, name in study.target.shown(t).items():
         own = found[found["class"] == key].sort_values("size", ascending=False, kind="stable").head(most)
         for row in own.to_dict("records"):
             kind = "share" if row["level"] is not None else unit(row["factor"])
             ends = t.say("{low:number} to {high:number}", low=row["low"], high=row["high"])
             means = (t.value(_figures(row[m], kind), kind) for m in ("mean", "mean_others"))
-            rows.append((t.text(name), _named(row, study, t), *means, row["difference"], ends, row["n"]))
+            rows.append((name, _named(row, study, t), *means, row["difference"], ends, row["n"]))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -406,7 +401,7 @@ def map_of_differences(study: Study, t, most: int = 8) -> pd.DataFrame:
     made = found.pivot(index="name", columns="class", values="difference").reindex(
         index=order, columns=list(study.target.names)
     )
-    made.columns = [t.text(study.target.names[key]) for key in made.columns]
+    made.columns = [study.target.shown(t)[key] for key in made.columns]
     return made.rename_axis(index=None)
 
 
@@ -474,7 +469,7 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         if weighed is not None and len(weighed.ranking):
             made = weighed.ranking.assign(question=question, factors=[", ".join(g) for g in weighed.ranking["group"]])
             parts.append(made[columns])
-    screening = pd.DataFrame(columns=["factor", "class", "step", "other", "value"])
+    screening = pd.DataFrame(columns=["factor", "step", "other", "value"])
     return {
         "importance": pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns),
         "screening": screening if study.screened is None else study.screened.drops,

@@ -160,7 +160,7 @@ def _node(tree, at: int, asked, material: pd.DataFrame, y: np.ndarray, count: in
     factor, level = asked[tree.feature[at]]
     left, right = tree.children_left[at], tree.children_right[at]
     if level is not None:  # the fitted question is "is it not this level"
-        split = Split(factor, None, level, False, False)
+        split = Split(factor, None, level, False, bool(material[factor].isna().any()))
         left, right = right, left
     else:
         split = _readable(factor, float(tree.threshold[at]), bool(tree.missing_go_to_left[at]), material)
