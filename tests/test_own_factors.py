@@ -158,7 +158,7 @@ def test_a_table_not_delivered_leaves_the_factor_empty_and_is_stated(clean_of):
     chosen = with_own(own("leads_count", "leads", "count"), own("half", formula="leads_count / 2"), own("nobody_yuan", "service_orders", "sum", "labour_yuan"))  # fmt: skip
     panel = made(clean_of, given, chosen).reset_index()
     assert panel[["leads_count", "half", "nobody_yuan"]].isna().all().all()
-    clean = clean_of(given)[1]
+    clean = dict.fromkeys(given)
     now = factors.at(panel, DAY)
     stated = views.gaps(now, now, chosen, clean, Translator("en"))
     assert [title for title, _, _ in stated][-3:] == ["leads count", "half", "nobody yuan"]
