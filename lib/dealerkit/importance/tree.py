@@ -138,6 +138,8 @@ def _grown(material: pd.DataFrame, y: np.ndarray, count: int, largest: int) -> N
         column = material[factor].iloc[rows]
         if is_text(column):
             levels = sorted(set(column.dropna()) - {OTHER})
+            if len(levels) == 2 and column.isin(levels).all():
+                levels = levels[:1]  # the other one is the same question
             asked += [(factor, level) for level in levels]
             columns += [(column == level).to_numpy(float) for level in levels]
         else:
