@@ -5,6 +5,7 @@ Every function takes a table that is already computed and returns a matplotlib f
 Chinese is drawn and the bytes are the same on every machine.
 """
 
+from dealerkit.charts.curves import calibration, curves, dots
 from dealerkit.charts.groups import against_bounds
 from dealerkit.charts.house import ACCENT, BAD, MUTED, SIZES, png, texts
 from dealerkit.charts.plain import bars, heat, hist, line, paired_bars, stacked_share
@@ -17,6 +18,9 @@ __all__ = [
     "SIZES",
     "against_bounds",
     "bars",
+    "calibration",
+    "curves",
+    "dots",
     "heat",
     "hist",
     "line",

@@ -19,8 +19,11 @@ from dealerkit.charts.house import (
     mark_line,
     new_figure,
     nothing,
+    row_places,
     style,
     ticks,
+    wrapped,
+    x_ticks,
 )
 
 #: Colours of several curves, told apart without a legend by their labels.
@@ -189,8 +192,6 @@ def dots(
     """
     if frame.empty:
         return nothing(t, size)
-    from dealerkit.charts.house import row_places, wrapped, x_ticks
-
     with style(size) as width:
         names = frame[x].tolist()
         labels = wrapped(names, size)

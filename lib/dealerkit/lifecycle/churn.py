@@ -98,9 +98,7 @@ def _months_after(origin, months: int, history: History, params: Params):
     return months_before(as_of, back - months)
 
 
-def study(
-    cars: pd.DataFrame, panel: pd.DataFrame, dictionary: pd.DataFrame, history: History, params: Params
-) -> Study:
+def study(cars: pd.DataFrame, panel: pd.DataFrame, dictionary: pd.DataFrame, history: History, params: Params) -> Study:
     """Learn on all origins but the last, test on the last, score the cars in hand at ``as_of``.
 
     Args:

@@ -162,8 +162,7 @@ def definitions(states_: pd.DataFrame, params: Params) -> pd.DataFrame:
     """
     force = f"absent_{params.windows.lost_months}"
     made = states_.groupby("definition").agg(base=("vin", "size"), lost=("is_lost", "sum"))
-    order = sorted(made.index, key=_order)
-    order += [name for name in (COHORT, ROLLING, OWN) if name not in order]
+    order = [*(f"absent_{m}" for m in sorted({*ABSENCES, params.windows.lost_months})), COHORT, ROLLING, OWN]
     made = made.reindex(order).fillna(0).astype(int).reset_index()
     made["months"] = made["definition"].map(_months)
     made["in_force"] = made["definition"] == force

@@ -1,0 +1,472 @@
+"""What the page of the life cycle shows: everything computed at once, then facts and small tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from dealerkit import propensity, stats
+from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, churn, history, lost, returns, stages
+from dealerkit.messages import N_
+from dealerkit.params import Params, months_before
+
+MODEL_NAMES = {
+    "scorecard": N_("scorecard"),
+    "trees": N_("boosted trees"),
+    "rule": N_("days since the last visit alone"),
+}
+JOINED = {
+    churn.PRODUCT: N_("the product of the probabilities of the cars, which came nearer to what happened at the test"),
+    churn.SMALLEST: N_("the smallest probability of the cars, since the cars of one household tend to go together"),
+}
+_PERSON = N_("{label:text} (customer)")
+_MISSING, _REST = N_("not known"), N_("all others")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything the page is about.
+
+    Attributes:
+        params: of the dealer.
+        history: visits.
+        car_stages, person_stages: stages a year ago and at ``as_of``.
+        car_moves, person_moves: of `stages.transitions`.
+        curves: return curves.
+        loss: of the last year.
+        definitions, ranks: of `lost`.
+        churn: of `churn.study`.
+        waiting: persons with a car that is past its warning day and not lost yet: person_id, may_be_called.
+    """
+
+    params: Params
+    history: History
+    car_stages: pd.DataFrame
+    person_stages: pd.DataFrame
+    car_moves: pd.DataFrame
+    person_moves: pd.DataFrame
+    curves: list[returns.Curve]
+    loss: lost.Loss
+    definitions: pd.DataFrame
+    ranks: pd.DataFrame
+    churn: churn.Study
+    waiting: pd.DataFrame
+
+
+def look(
+    visits: ir.Table,
+    cars: pd.DataFrame,
+    car_panel: pd.DataFrame,
+    panel: pd.DataFrame,
+    dictionary: pd.DataFrame,
+    as_of: date,
+    params: Params,
+) -> Found:
+    """All of the life cycle.
+
+    Args:
+        visits: clean service orders.
+        cars: cars of `identity.identify`.
+        car_panel, panel: factors of cars and of persons at the earlier origins and at ``as_of``.
+        dictionary: of `factors.dictionary`.
+
+    Example: a curve of your own, of the cars that run on petrol::
+
+        found = views.look(run.table("service_orders"), cars, car_panel, panel, dictionary, run.as_of, run.params)
+        waits = returns.waits(found.history)
+        petrol = returns.curve(waits[waits["vin"].isin(cars.query("energy_type == 'ice'")["vin"])], run.params)
+    """
+    past = history(visits, cars, as_of)
+    year_ago = months_before(as_of, 12)
+    then, now = at(car_panel, year_ago), at(car_panel, as_of)
+    of_cars = stages.car_stages(pd.concat([then, now], ignore_index=True), params)
+    people = pd.concat([at(panel, year_ago), at(panel, as_of)], ignore_index=True)
+    of_persons = stages.person_stages(people, of_cars, params)
+    lines = returns.curves(returns.waits(past), params)
+    states = lost.states(past, now, params)
+    return Found(
+        params=params,
+        history=past,
+        car_stages=of_cars,
+        person_stages=of_persons,
+        car_moves=stages.transitions(at(of_cars, year_ago), at(of_cars, as_of), "vin"),
+        person_moves=stages.transitions(at(of_persons, year_ago), at(of_persons, as_of), "person_id"),
+        curves=lines,
+        loss=lost.loss(past, then, params),
+        definitions=lost.definitions(states, params),
+        ranks=lost.ranks(states),
+        churn=churn.study(car_panel, panel, dictionary, past, params),
+        waiting=_waiting(lines, now, at(panel, as_of), params),
+    )
+
+
+def at(frame: pd.DataFrame, origin: date) -> pd.DataFrame:
+    """The rows of one origin."""
+    return frame[pd.to_datetime(frame["origin"]) == pd.Timestamp(origin)].reset_index(drop=True)
+
+
+def _waiting(curves: list[returns.Curve], now: pd.DataFrame, people: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """Persons with a car past its warning day (of its model line, else of all) and not lost yet."""
+    columns = ["person_id", "may_be_called"]
+    if not curves:
+        return pd.DataFrame(columns=columns)
+    days = {c.group: c.warning[0] for c in curves if c.kind == "series"}
+    limit = now["series"].map(days).fillna(curves[0].warning[0])
+    away = now["recency_days"].astype(float)
+    late = now[(away > limit) & (away <= params.windows.lost_months * DAYS_PER_MONTH)]
+    made = people[people["person_id"].isin(late["person_id"])]
+    called = made["is_reachable"].eq(1) & ~made["consents_to_marketing"].eq(0)
+    return made[["person_id"]].assign(may_be_called=called).reset_index(drop=True)
+
+
+# ---- facts ----------------------------------------------------------------------------------------------------------
+
+
+def facts(found: Found) -> dict[str, tuple]:
+    """Facts of the page: name → (value, rows, table)."""
+    return _loss_facts(found) | _curve_facts(found) | _churn_facts(found) | _stage_facts(found)
+
+
+def _loss_facts(found: Found) -> dict[str, tuple]:
+    loss, n = found.loss, len(found.loss.cars)
+    count = len(loss.lost)
+    low, high = stats.wilson(count, n)
+    yuan = loss.yuan or (None, None, None)
+    lines = lost.by_series(loss)
+    lines = lines[lines["cars"] >= LEAST]
+    shown = len(lines) > 1 and lines["share"].iloc[0] > lines["share"].iloc[-1]
+    clear = shown and lines["low"].iloc[0] > lines["lost"].iloc[1:].sum() / lines["cars"].iloc[1:].sum()
+    force = found.definitions[found.definitions["in_force"]].iloc[0]
+    others = found.definitions.loc[found.definitions["base"] >= LEAST, "share"]
+    agree = found.definitions.loc[~found.definitions["in_force"], "kendall"].dropna()
+    rows = {
+        "lost_definition_months": found.params.windows.lost_months,
+        "lost_base_count": n,
+        "lost_cars_count": count,
+        "lost_cars_share": count / n if n else None,
+        "lost_cars_share_low": low,
+        "lost_cars_share_high": high,
+        "lost_persons_count": loss.lost["person_id"].nunique(),
+        "lost_gone_count": loss.gone,
+        "lost_yuan_12m": yuan[0],
+        "lost_yuan_12m_low": yuan[1],
+        "lost_yuan_12m_high": yuan[2],
+        "top_lost_series": lines["series"].iloc[0] if shown else None,
+        "top_lost_series_share": lines["share"].iloc[0] if shown else None,
+        "top_lost_is_clear": bool(clear),
+        "least_lost_series": lines["series"].iloc[-1] if shown else None,
+        "least_lost_series_share": lines["share"].iloc[-1] if shown else None,
+        "lost_in_force_count": force["lost"],
+        "lost_in_force_base": force["base"],
+        "lost_in_force_share": force["share"],
+        "lost_share_smallest": others.min(),
+        "lost_share_largest": others.max(),
+        "lost_kendall_smallest": agree.min() if len(agree) else None,
+    }
+    return {name: (value, n, "car_panel") for name, value in rows.items()}
+
+
+def _curve_facts(found: Found) -> dict[str, tuple]:
+    c = found.curves[0] if found.curves else None
+    day, low, high = c.warning if c else (None, None, None)
+    still = c.still_come if c else (None, None, None)
+    lines = sorted((x for x in found.curves if x.kind == "series"), key=lambda x: (x.warning[0], x.group))
+    rows = {
+        "warning_days": day,
+        "warning_days_low": low,
+        "warning_days_high": high,
+        "warning_month": day / DAYS_PER_MONTH if c else None,
+        "warning_share": found.params.churn.warning_share,
+        "warning_back_share": 1 - found.params.churn.warning_share,
+        "warning_gone_share": 1 - still[0] if c else None,
+        "warning_gone_share_low": 1 - still[2] if c else None,
+        "warning_gone_share_high": 1 - still[1] if c else None,
+        "return_never_share": c.away[-1] if c else None,
+        "return_days_median": c.median if c else None,
+        "return_visits_count": c.visits if c else None,
+        "return_horizon_months": round((len(c.away) - 1) / DAYS_PER_MONTH, 1) if c else None,
+        "return_peak_month": c.peak_month if c else None,
+        "return_half_month": c.half_month if c else None,
+        "return_series_first": lines[0].group if len(lines) > 1 else None,
+        "return_series_first_days": lines[0].warning[0] if len(lines) > 1 else None,
+        "return_series_last": lines[-1].group if len(lines) > 1 else None,
+        "return_series_last_days": lines[-1].warning[0] if len(lines) > 1 else None,
+        "past_warning_count": len(found.waiting) if c else None,
+        "past_warning_reachable_count": int(found.waiting["may_be_called"].sum()) if c else None,
+    }
+    return {name: (value, c.visits if c else 0, "return_curves") for name, value in rows.items()}
+
+
+def _churn_facts(found: Found) -> dict[str, tuple]:
+    study, works = found.churn, found.churn.works
+    test = study.evaluation
+    people = study.persons
+    alert = found.params.churn.alert_probability
+    risky = people[people["probability"].astype(float) >= alert] if works else people
+    called = risky[risky["may_be_called"].astype(bool)] if works else risky
+    rows = {
+        "churn_gap_months": found.params.churn.gap_months,
+        "churn_outcome_months": found.params.churn.outcome_months,
+        "churn_alert_probability": alert,
+        "churn_cars_count": len(study.scores) if works else None,
+        "churn_used": MODEL_NAMES[test.used] if works else None,
+        "churn_model_used": (test.used != "rule") if works else None,
+        "churn_verdict": test.verdict if works else None,
+        "churn_reason": None if works else test.reason,
+        "at_risk_unreachable_count": int((~risky["is_reachable"].astype(bool)).sum()) if works else None,
+        "churn_test_count": test.rows if works else None,
+        "churn_test_lost_share": test.events / test.rows if works else None,
+        "churn_left_count": int(study.origins["left"].sum()),
+        "at_risk_count": len(risky) if works else None,
+        "at_risk_reachable_count": len(called) if works else None,
+        "at_risk_reachable_yuan": (called["probability"].astype(float) * called["yuan_12m"].fillna(0)).sum()
+        if works and found.history.has_yuan and len(called) >= LEAST
+        else None,
+        "churn_joined": JOINED[study.joint] if works else None,
+    }
+    for name, key in (("churn_expected_count", "cars"), ("churn_expected_yuan", "yuan"), ("churn_test_ratio", "ratio")):
+        rows |= _three(name, study.expected.get(key, (None,) * 3))
+    for name, model in (
+        ("churn_auc", None),
+        ("churn_auc_rule", "rule"),
+        ("churn_auc_best", test.best if works else ""),
+    ):
+        rows |= _three(name, test.value("auc", model) if works else (None,) * 3)
+    rows |= _three("churn_auc_gain", test.gain("auc") if works else (None,) * 3)
+    rows |= _three("churn_slope", test.value("slope") if works else (None,) * 3)
+    return {name: (value, len(study.scores) if works else 0, "churn_scores") for name, value in rows.items()}
+
+
+def _three(name: str, values: tuple) -> dict:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+
+
+def _stage_facts(found: Found) -> dict[str, tuple]:
+    moves = found.car_moves.set_index(["before", "after"])
+    rows = {}
+    for before in ("new", "in_use", "replacement"):
+        for column, name in (("share", f"stage_{before}_exit_share"), ("low", f"stage_{before}_exit_share_low")):
+            rows[name] = moves.loc[(before, "exit"), column] if moves.loc[(before, "exit"), "of"] >= LEAST else None
+        known = moves.loc[(before, "exit"), "of"] >= LEAST
+        rows[f"stage_{before}_exit_share_high"] = moves.loc[(before, "exit"), "high"] if known else None
+    back = moves.loc["exit"]
+    returned = int(back.loc[back.index != "exit", "n"].sum())
+    rows["stage_won_back_count"] = returned
+    rows["stage_won_back_of"] = int(back["of"].iloc[0])
+    rows["stage_won_back_share"] = returned / back["of"].iloc[0] if back["of"].iloc[0] >= LEAST else None
+    return {name: (value, int(found.car_moves["n"].sum()), "stage_transitions") for name, value in rows.items()}
+
+
+# ---- small tables ---------------------------------------------------------------------------------------------------
+
+
+def curve_rows(found: Found, kind: str, t, most: int = 5) -> pd.DataFrame:
+    """Months of the curves of one kind, the groups with the most waits: name, month, away, low, high, at_risk."""
+    made = [c for c in found.curves if c.kind == kind][:most]
+    rows = returns.table(made)
+    return rows.assign(name=[_group(kind, g, t) for g in rows["group"]])
+
+
+def _group(kind: str, group: str, t) -> str:
+    return (
+        t.text(returns.NUMBERS[group])
+        if kind == "service_number"
+        else t.text(N_("all cars"))
+        if kind == "all"
+        else group
+    )
+
+
+def warnings(found: Found, t) -> pd.DataFrame:
+    """Warning day of each group: name, cars, visits, median (days), warning, warning_text, lost, lost_text, gone (of those
+    away on the warning day, the share that stays away)."""
+    rows = [
+        {
+            "name": _group(c.kind, c.group, t),
+            "cars": c.cars,
+            "visits": c.visits,
+            "median": c.median,
+            "warning": c.warning[0],
+            "warning_text": _between(c.warning, "count", t),
+            "lost": c.lost[0],
+            "lost_text": _between(c.lost, "share", t),
+            "gone": 1 - c.still_come[0],
+        }
+        for c in found.curves
+    ]
+    columns = ["name", "cars", "visits", "median", "warning", "warning_text", "lost", "lost_text", "gone"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _between(three: tuple, kind: str, t) -> str:
+    if not np.isfinite(three[1]):
+        return t.text("not known")
+    return t.say("{low:text} to {high:text}", low=t.value(three[1], kind), high=t.value(three[2], kind))
+
+
+def definition_rows(found: Found, t) -> pd.DataFrame:
+    """Definitions in words: name, base_text, base, lost, share, low, high, between, kendall, spearman, in_force."""
+    d = found.definitions
+    names = [
+        t.say(lost.ABSENT, months=m) if np.isfinite(m) else t.text(lost.LABELS[name])
+        for name, m in zip(d["definition"], d["months"], strict=True)
+    ]
+    names = [
+        t.say("{name:text} (in force)", name=name) if force else name
+        for name, force in zip(names, d["in_force"], strict=True)
+    ]
+    between = [_between((0, *ends), "share", t) for ends in zip(d["low"], d["high"], strict=True)]
+    bases = [t.text(lost.BASES.get(name, lost.EVER)) for name in d["definition"]]
+    return d.assign(name=names, base_text=bases, between=between)
+
+
+def rank_rows(found: Found, t) -> pd.DataFrame:
+    """Ranks of the model lines (1: the most lost) by definition, in words; lines by the definition in force."""
+    names = dict(zip(found.definitions["definition"], _short(found, t), strict=True))
+    force = f"absent_{found.params.windows.lost_months}"
+    ranks = found.ranks.sort_values(force) if force in found.ranks else found.ranks
+    return ranks.rename(columns=names)
+
+
+def _short(found: Found, t) -> list[str]:
+    words = {
+        lost.COHORT: N_("cohort of 6 months ago"),
+        lost.ROLLING: N_("two years rolling"),
+        lost.OWN: N_("own rhythm"),
+    }
+    return [
+        t.value(months, "months") if np.isfinite(months) else t.text(words[name])
+        for name, months in zip(found.definitions["definition"], found.definitions["months"], strict=True)
+    ]
+
+
+def moves_map(moves: pd.DataFrame, t) -> pd.DataFrame:
+    """Shares of cars by stage a year ago (rows) and now (columns), where 30 cars or more were in the stage.
+
+    Cells of one to four cars are left out, and the smallest other cell with them where they could be worked out.
+    """
+    wide = moves.pivot(index="before", columns="after", values="n").loc[list(stages.CAR_STAGES)[1:]]
+    wide = wide[list(stages.CAR_STAGES)[1:]]
+    wide = wide[wide.sum(axis=1) >= LEAST]
+    shown = wide.div(wide.sum(axis=1), axis=0)
+    for row, counts in wide.iterrows():
+        few = counts[(counts > 0) & (counts < 5)]
+        hidden = list(few.index)
+        if len(few) == 1:
+            hidden.append(counts[counts >= 5].sort_values(kind="stable").index[0])
+        shown.loc[row, hidden] = np.nan
+    names = {key: t.text(text) for key, text in stages.CAR_STAGES.items()}
+    index = [t.say("{stage:text} (n {n:count})", stage=names[s], n=int(wide.loc[s].sum())) for s in shown.index]
+    return shown.rename(columns=names).set_axis(index, axis=0)
+
+
+def stage_rows(found: Found, t) -> pd.DataFrame:
+    """Customers by stage: stage, then (a year ago), now, share of now."""
+    made = found.person_stages
+    now = at(made, found.history.as_of)["stage"].value_counts()
+    then = at(made, months_before(found.history.as_of, 12))["stage"].value_counts()
+    rows = [(t.text(text), int(then.get(s, 0)), int(now.get(s, 0))) for s, text in stages.PERSON_STAGES.items()]
+    frame = pd.DataFrame(rows, columns=["stage", "then", "now"])
+    return frame.assign(share=frame["now"] / max(1, frame["now"].sum()))
+
+
+def model_rows(found: Found, t) -> pd.DataFrame:
+    """How each model ranked at the test: name, auc, low, high."""
+    if not found.churn.works:
+        return pd.DataFrame(columns=["model", "name", "auc", "low", "high"])
+    m = found.churn.evaluation.measures.query("measure == 'auc'")
+    return m.assign(auc=m["value"], name=[t.text(MODEL_NAMES[name]) for name in m["model"]]).reset_index(drop=True)
+
+
+def calibration_rows(found: Found) -> pd.DataFrame:
+    """Predicted and observed rates at the test, of the model used."""
+    if not found.churn.works:
+        return pd.DataFrame(columns=["bin", "n", "predicted", "observed", "low", "high"])
+    made = found.churn.evaluation.calibration
+    return made[made["model"] == found.churn.evaluation.used].reset_index(drop=True)
+
+
+def origin_rows(found: Found, t) -> pd.DataFrame:
+    """Days that the model learns from and is tested at: origin, role, cars, lost, share, left."""
+    roles = {"training": N_("learned from"), "test": N_("tested at")}
+    made = found.churn.origins
+    share = made["lost"] / made["cars"].where(made["cars"] > 0)
+    return made.assign(role=[t.text(roles[r]) for r in made["role"]], share=share)
+
+
+def point_rows(found: Found, dictionary: pd.DataFrame, t, most: int = 6) -> pd.DataFrame:
+    """The points of the scorecard's widest variables in words: factor, bin, points, n, rate, between."""
+    columns = ["factor", "bin", "points", "n", "rate", "between"]
+    model = found.churn.model
+    if not isinstance(model, propensity.Propensity):
+        return pd.DataFrame(columns=columns)
+    table = propensity.points(model)
+    table = table[table["factor"].isin(list(dict.fromkeys(table["factor"]))[:most]) & (table["n"] > 0)]
+    names, rows = labels(dictionary, t), []
+    for row in table.to_dict("records"):
+        few = row["n"] < LEAST
+        between = _between((0, row["rate_low"], row["rate_high"]), "share", t)
+        rate = np.nan if few else row["rate"]
+        name = names.get(row["factor"], row["factor"])
+        rows.append((name, _bin(row, t), row["points"], row["n"], rate, t.text("too few") if few else between))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def labels(dictionary: pd.DataFrame, t) -> dict[str, str]:
+    """Feature of the churn model → its label in words."""
+    of_car = dictionary[dictionary["table"] == "car_factors"].set_index("factor")["label"]
+    of_person = dictionary[dictionary["table"] == "person_factors"].set_index("factor")["label"]
+    made = {name: t.text(label) for name, label in of_car.items()}
+    made |= {f"person_{name}": t.say(_PERSON, label=t.text(label)) for name, label in of_person.items()}
+    return made | {"series": t.text(N_("Model line")), "energy_type": t.text(N_("Energy"))}
+
+
+def _bin(row: dict, t) -> str:
+    if row["is_missing"]:
+        return t.text(_MISSING)
+    if row["is_rest"]:
+        return t.text(_REST)
+    if isinstance(row["categories"], (list, tuple)) and len(row["categories"]):
+        return ", ".join(map(str, row["categories"]))
+    low, high = row["low"], row["high"]
+    no_low, no_high = low is None or not np.isfinite(low), high is None or not np.isfinite(high)
+    if no_low and no_high:
+        return t.text(N_("known"))
+    if no_low:
+        return t.say("under {high:number}", high=high)
+    if no_high:
+        return t.say("{low:number} or more", low=low)
+    return t.say("{low:number} to under {high:number}", low=low, high=high)
+
+
+def tables(found: Found) -> dict[str, pd.DataFrame]:
+    """Tables to save, by name."""
+    moves = [found.car_moves.assign(unit="car"), found.person_moves.assign(unit="person")]
+    study, works = found.churn, found.churn.works
+    as_of = found.history.as_of
+    none = pd.DataFrame(columns=["model", "measure", "value", "low", "high"])
+    points = propensity.points(study.model) if isinstance(study.model, propensity.Propensity) else None
+    if points is not None:
+        points = points.assign(categories=[_joined(c) for c in points["categories"]])
+    return {
+        "car_stages": at(found.car_stages, as_of).drop(columns="origin"),
+        "person_stages": at(found.person_stages, as_of).drop(columns="origin"),
+        "stage_transitions": pd.concat(moves, ignore_index=True),
+        "return_curves": returns.table(found.curves).round({"away": 6, "low": 6, "high": 6}),
+        "lost_definitions": found.definitions,
+        "lost_ranks": found.ranks.reset_index(),
+        "churn_scores": study.scores,
+        "churn_persons": study.persons,
+        "churn_origins": study.origins,
+        "churn_metrics": study.evaluation.measures if works else none,
+        "churn_calibration": study.evaluation.calibration if works else calibration_rows(found),
+        "scorecard_points": points if points is not None else pd.DataFrame(columns=["factor", "bin", "points"]),
+    }
+
+
+def _joined(categories) -> str | None:
+    return ", ".join(map(str, categories)) if isinstance(categories, (list, tuple)) and len(categories) else None
