@@ -38,9 +38,9 @@ def against_bounds(
         ax.barh(rows, np.nan_to_num(values), color=colours, height=0.55)
         top, low = float(np.max(rows)), float(np.min(rows))
         for step, (bound, word) in enumerate(bounds):
-            place = top + 0.55 + 0.42 * (len(bounds) - 1 - step)
+            place = top + 0.55 + 0.42 * step
             ax.plot([bound, bound], [low - 0.45, place], color=SOFT, lw=1.0, ls=(0, (4, 3)))
-            ax.text(bound - 0.01, place, f"{t.value(bound, kind)} {word}", ha="right", va="center", color=SOFT)
+            ax.text(bound - 0.01, place - 0.05, f"{t.value(bound, kind)} {word}", ha="right", va="center", color=SOFT)
         for row, value in zip(rows, values, strict=True):
             ax.text(1.02, row, t.value(value, kind), va="center")
         ax.set_xlim(0, 1.16)

@@ -127,7 +127,7 @@ FEATURES: tuple[Feature, ...] = (
         N_("Share of maintenance"),
         _maintenance,
         N_("mostly maintenance"),
-        N_("many repairs"),
+        N_("much work beyond maintenance"),
     ),
 )
 

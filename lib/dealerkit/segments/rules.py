@@ -178,7 +178,8 @@ def _behaviour(c: _Case):
 
 
 def _median_yuan_per_visit(c: _Case) -> float:
-    return float(c.of_owners("yuan_per_visit_24m").median())
+    paid = c.of_owners("yuan_per_visit_24m").dropna()
+    return float(paid.median()) if len(paid) else np.nan
 
 
 def need_signs(c: _Case) -> dict[str, pd.Series]:

@@ -27,12 +27,14 @@ class Segments:
         of: person_id → label, for the owners that have one.
         labels: in their order, the one that brings most first.
         scheme: key of the scheme when they are rule classes.
+        untold: label of those whose class cannot be told; charts leave them out.
     """
 
     natural: bool
     of: pd.Series
     labels: tuple[str, ...]
     scheme: str | None = None
+    untold: str | None = None
 
 
 def found(clustered: Clustered) -> bool:
@@ -56,7 +58,9 @@ def in_force(clustered: Clustered, classes: pd.DataFrame, t) -> Segments:
     scheme = next(s for s in rules.SCHEMES if s.key == ("value_tier" if tiers else "loyalty_bond"))
     names = {k.key: t.text(k.label) for k in scheme.all_classes if k.key != rules.NO_CAR}
     held = classes.set_index("person_id")[scheme.key].map(names).dropna()
-    return Segments(False, held, tuple(n for n in names.values() if (held == n).any()), scheme.key)
+    return Segments(
+        False, held, tuple(n for n in names.values() if (held == n).any()), scheme.key, names[rules.UNKNOWN]
+    )
 
 
 def owners_of(persons: pd.DataFrame, factors: pd.DataFrame) -> pd.DataFrame:
@@ -211,7 +215,8 @@ WORDS = N_(
 WORDS_NO_YUAN = N_(
     "{share:share} of the people: {visits_per_person:number} visits each in 24 months, the last visit {recency_days:days} ago, {km_per_year:km} a year."
 )
-WORDS_SHORT = N_("{share:share} of the people: {visits_per_person:number} visits each in 24 months.")
+WORDS_VISITS = N_("{share:share} of the people: {visits_per_person:number} visits each in 24 months.")
+WORDS_SHARE = N_("{share:share} of the people.")
 
 
 def _words(row: dict, t) -> str:
@@ -220,16 +225,16 @@ def _words(row: dict, t) -> str:
         return t.text(N_("too few persons to describe"))
     known = {name: value for name, value in row.items() if value == value}
     known["recency_days"] = round(known["recency_days"]) if "recency_days" in known else None
-    for template in (WORDS, WORDS_NO_YUAN):
+    for template in (WORDS, WORDS_NO_YUAN, WORDS_VISITS):
         names = rules.placeholders(template)
         if all(known.get(name) is not None for name in names):
             return t.say(template, **{name: known[name] for name in names})
-    return rules.filled(WORDS_SHORT, known, t)
+    return rules.filled(WORDS_SHARE, known, t)
 
 
-def segment_bars(table: pd.DataFrame) -> pd.DataFrame:
+def segment_bars(segments: Segments, table: pd.DataFrame) -> pd.DataFrame:
     """The segments that a chart of shares may show: those with 30 persons or more, of known turnover."""
-    shown = table[table["persons"] >= RATE_FROM]
+    shown = table[(table["persons"] >= RATE_FROM) & (table["segment"] != segments.untold)]
     return shown[shown["yuan_share"].notna()]
 
 
@@ -239,7 +244,7 @@ def profile(segments: Segments, owners: pd.DataFrame, t) -> pd.DataFrame:
     scores, _filled, _out = clusters.standardised(owners[owners["person_id"].isin(segments.of.index)])
     label = owners["person_id"].map(segments.of)[scores.index]
     sizes = label.value_counts()
-    shown = [name for name in segments.labels if sizes.get(name, 0) >= RATE_FROM]
+    shown = [name for name in segments.labels if sizes.get(name, 0) >= RATE_FROM and name != segments.untold]
     made = scores.groupby(label).mean().reindex(shown)
     return made.rename(columns={f.name: t.text(f.label) for f in FEATURES}).rename_axis(None)
 
