@@ -162,6 +162,18 @@ def _write_log(folders: Folders, stage: str, text: str) -> str:
 # ---- execute ---------------------------------------------------------------------------------------------------
 
 
+def _refuse_bad_expressions(params: params_.Params) -> None:
+    """Refuse mistakes in own checks and own factors before the first stage runs, not when their stage comes."""
+    if params.own_checks:
+        from dealerkit.audit import own
+
+        own.declared(params)
+    if params.own_factors:
+        from dealerkit import factors
+
+        factors.check_own(params)
+
+
 def execute(folders: Folders, stage: str) -> None:
     """Run the notebook of ``stage`` and put its tables, facts and itself into place.
 
@@ -172,6 +184,7 @@ def execute(folders: Folders, stage: str) -> None:
 
     began = time.monotonic()
     params = folders.params()
+    _refuse_bad_expressions(params)
     notebook = folders.root / "notebooks" / f"{stage}.ipynb"
     if not notebook.is_file():
         raise UserError(f"no notebook {stage}", f"there are {', '.join(stages(folders.root))}")
