@@ -131,7 +131,7 @@ def test_what_is_written_reads_back_what_was_delivered(exports, proposals, vendo
     known = rows["order_type"].dropna().map(lambda text: tables.fold(text) in codes_).mean()
     assert known > 0.99
     cars = pd.read_parquet(read.tables["vehicles"].path)
-    assert cars["series"].notna().mean() > 0.95 and cars["plate"].notna().mean() > 0.9
+    assert cars["series"].notna().mean() > 0.9 and cars["plate"].notna().mean() > 0.9
 
 
 def test_dates_decimals_and_patterns_are_written_where_needed(proposals):
@@ -145,6 +145,10 @@ def test_dates_decimals_and_patterns_are_written_where_needed(proposals):
         "columns"
     ]
     assert made["workbook"]["sources"] == ["dms", "callcentre"]
+    assert re.search(
+        r"source: callcentre +# guessed  its customer numbers are none of", str(proposals["workbook"].text)
+    )
+    assert [made[v]["language"] for v in VENDORS] == ["zh", "en", "en"]
     assert not any({"encoding", "delimiter", "header_row"} & f.keys() for m in made.values() for f in m["files"])
     text = str(proposals["semicolons"].text)
     assert "# - leads (销售线索): prospects and the lead funnel" in text

@@ -277,6 +277,8 @@ def _sources(readings: list[Reading]) -> None:
             len(visits), len(match.values.distinct)
         )
         reading.source = "dms" if meets else _SOURCES.get(reading.tables[-1], "crm")
+        if not meets:
+            reading.notes.append("its customer numbers are none of those of the visits; phones and names link the two")
         own[reading.source] = own.get(reading.source, frozenset()) | match.values.distinct
     known = own.get("dms", frozenset()) | visits
     for reading in readings:
@@ -289,8 +291,8 @@ def _sources(readings: list[Reading]) -> None:
         name = others[0] if others else _SOURCES.get(reading.tables[-1], "second")
         reading.source = name
         reading.notes.append(
-            f"source {name}: its customer numbers are none of those of the visits; "
-            + ("phones and names link them" if "customers" in reading.tables or others else "nothing links them")
+            "its customer numbers are none of those of the visits; "
+            + ("phones and names link the two" if others else "nothing links them: its rows stay apart")
         )
 
 

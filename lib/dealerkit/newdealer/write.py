@@ -99,10 +99,14 @@ def compose(
         "",
     ]
     text.add(f"display_name: {quoted(dealer)}", "?  the name shown on the pages, or {en: …, zh: …}")
-    chinese = sum(any("\u4e00" <= c <= "\u9fff" for c in h.header) for r in fed for h in r.sheet.columns)
+    chinese = sum(
+        bool(re.search(r"[\u4e00-\u9fff]", c.header) and not re.search(r"[A-Za-z]{3}", c.header))
+        for r in fed
+        for c in r.sheet.columns
+    )
     headers = sum(len(r.sheet.columns) for r in fed)
     language = "zh" if chinese > headers / 2 else "en"
-    text.add(f"language: {language}", f"guessed  {chinese} of {headers} headers are in Chinese; en or zh")
+    text.add(f"language: {language}", f"guessed  {chinese} of {headers} headers are Chinese only; en or zh")
     text.add("# delivered_on: 2026-09-30", "?  day of the export; without it, the last well-filled day of the visits")
     sources = ["dms", *sorted({r.source for r in fed} - {"dms"})]
     if len(sources) > 1:
@@ -133,7 +137,7 @@ def _entries(text: Text, at: int, reading: Reading, pattern: str | None, needed:
         text.add(f"  - file: {quoted(file)}", rows if number == 0 else "as above")
         if sheet:
             text.add(f"    sheet: {quoted(sheet)}")
-        clear = all(m.sure for m in _keys(reading))
+        clear = all(m.sure and m.known for m in _keys(reading))
         text.add(f"    tables: [{', '.join(reading.tables)}]", f"{'sure' if clear else 'guessed'}  {reading.why}")
         if reading.source != "dms":
             text.add(f"    source: {reading.source}", f"guessed  {'; '.join(reading.notes)}")
