@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -236,6 +238,17 @@ def test_ranks_that_cannot_be_told_apart_share_their_interval():
     losses = np.array([[0.30, 0.11, 0.10], [0.31, 0.09, 0.11], [0.29, 0.10, 0.09], [0.30, 0.12, 0.12]])
     found = weighing.ranked((("a",), ("b",), ("c",)), losses)
     assert found[["rank_low", "rank_high"]].to_numpy().tolist() == [[1, 1], [2, 3], [2, 3]]
+
+
+def test_a_first_place_that_may_be_another_s_is_not_claimed(studied):
+    _, study = studied
+    assert "tells the" in views.headline(study)[0]
+    assert views.rank_note(study) == "first of {importance_groups_count:count} for sure"
+    ranking = study.others.ranking.assign(rank_low=1, rank_high=2)
+    tied = replace(study, others=replace(study.others, ranking=ranking))
+    assert "is among the {importance_first_count:count} factors" in views.headline(tied)[0]
+    assert views.facts(tied, LIMITS)["importance_first_count"][0] == len(ranking)
+    assert views.rank_note(tied).startswith("rank 1 to")
 
 
 def test_the_interval_is_widened_for_persons_shared_by_resamplings():

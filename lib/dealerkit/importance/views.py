@@ -79,15 +79,24 @@ def facts(study: Study, params: ImportanceParams) -> dict[str, tuple]:
         "screening_other_count": None if screened is None else len(screened.kept) - len(screened.follows),
         "importance_by_lot": None if everything is None else everything.by_lot,
         "importance_groups_count": None if others is None else len(others.ranking),
+        "importance_first_count": None if others is None else int((others.ranking["rank_low"] == 1).sum()),
         "importance_sure_count": None if others is None else len(sure(others)),
     }
     made |= _skill("importance_skill", others) | _skill("importance_all_skill", everything)
     for place, name in enumerate(("first", "second", "third")):
         made |= _placed(f"important_factor_{name}", sure(others), place, about)
-    made |= _placed("importance_definer_first", sure(everything), 0, about)
+    made |= _placed("importance_definer_first", _defining(study), 0, about)
     made |= _tree_facts(study)
     made |= {f"importance_{name}": value for name, value in params.model_dump().items()}
     return {name: (value, rows, "person_factors") for name, value in made.items()}
+
+
+def _defining(study: Study) -> pd.DataFrame:
+    """Groups that surely matter among all factors and hold one that defines the classes or follows from it."""
+    found = sure(study.all_factors)
+    if study.screened is None or found.empty:
+        return found
+    return found[[any(f in study.screened.follows for f in group) for group in found["group"]]]
 
 
 def _skill(name: str, weighed: Weighed | None) -> dict:
@@ -151,6 +160,13 @@ def headline(study: Study) -> tuple[str, str]:
     if found > 2:
         lead = N_(
             "Next come “{important_factor_second:text}” ({important_factor_second_points:points}) and “{important_factor_third:text}” ({important_factor_third_points:points}). What defines them, first of all “{importance_definer_first:text}”, is set aside: it would explain them trivially."
+        )
+    if sure(study.others)["rank_high"].iloc[0] > 1:
+        return (
+            N_(
+                "Beyond what defines them, “{important_factor_first:text}” is among the {importance_first_count:count} factors that tell the {importance_target:label} apart best: without it, {important_factor_first_points:points} fewer are placed right"
+            ),
+            lead,
         )
     return (
         N_(
