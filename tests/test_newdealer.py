@@ -243,6 +243,83 @@ def test_visits_and_their_lines_in_one_file(tmp_path):
     assert read.tables["customers"].rows > 0 and read.derived == ("vehicles", "customers")
 
 
+AMERICAN = {
+    "RO #": "order_id",
+    "RO Open Date": "opened_at",
+    "RO Close Date": "settled_at",
+    "Cust #": "customer_id",
+    "Cust Name": "name",
+    "Cell": "phone",
+    "Email": "email",
+    "Address 1": "address",
+    "VIN #": "vin",
+    "Year": "model_year",
+    "Make": "brand",
+    "Model Desc": "series",
+    "Mileage In": "odometer_km",
+    "Labor Sale": "labour_yuan",
+    "Parts Sale": "parts_yuan",
+    "Disc Amt": "discount_yuan",
+    "Total RO Sale": "total_yuan",
+    "Pay Type": "payer_kind",
+    "Svc Advisor": "adviser_id",
+    "Svc Type": "order_type",
+}
+SCHEMA = {
+    "t_work_order.txt": (
+        "service_orders",
+        "wo_code=order_id chassis_num=vin cust_id=customer_id arrive_time=opened_at finish_time=settled_at"
+        " mileage=odometer_km wo_type=order_type labor_cost=labour_yuan fittings_cost=parts_yuan"
+        " pay_amount=total_yuan sa_code=adviser_id",
+    ),
+    "t_cust_info.txt": (
+        "customers",
+        "cust_id=customer_id cust_name=name mobile_no=phone gender_cd=gender birth_dt=birth_date"
+        " create_time=created_on grade=member_level",
+    ),
+    "t_car.txt": (
+        "vehicles",
+        "chassis_num=vin license_no=plate cust_id=customer_id series_name=series buy_date=purchased_on"
+        " fuel_cd=energy_type",
+    ),
+    "t_call.txt": (
+        "interactions",
+        "id=interaction_id cust_id=customer_id call_start=at call_type=kind call_result=outcome duration=seconds"
+        " content=text operator=staff_id",
+    ),
+}
+
+
+def test_one_wide_file_of_visits_month_first(tmp_path):
+    """An American history file: visit, car and customer on one line, and nothing else."""
+    own = canonical("en", 300, 52)
+    people = own["customers"].drop_duplicates("customer_id")[["customer_id", "name", "phone", "email", "address"]]
+    cars = own["vehicles"].drop_duplicates("vin")[["vin", "brand", "series", "model_year"]]
+    wide = (
+        own["service_orders"].merge(people, on="customer_id", how="left").merge(cars, on="vin", how="left").fillna("")
+    )
+    wide = wide[list(AMERICAN.values())].set_axis(list(AMERICAN), axis=1)
+    for header in ("RO Open Date", "RO Close Date"):
+        wide[header] = wide[header].str.replace(r"^(\d{4})-(\d\d)-(\d\d)", r"\2/\3/\1", regex=True)
+    raw = folder(tmp_path / "raw", history__csv=wide.to_csv(index=False))
+    proposal = propose("x", raw)
+    assert {m.values.header: c for ms in proposal.readings[0].matches.values() for c, m in ms.items()} == AMERICAN
+    assert yaml.safe_load(str(proposal.text))["files"][0]["date_order"] == "mdy"
+
+
+def test_names_of_a_database(tmp_path):
+    own, files = canonical("en", 300, 52), {}
+    means = {file: dict(pair.split("=") for pair in text.split()) for file, (_, text) in SCHEMA.items()}
+    for file, (name, _) in SCHEMA.items():
+        frame = own[name][list(means[file].values())].set_axis(list(means[file]), axis=1)
+        files[file.replace(".", "__")] = frame.to_csv(index=False, sep="\t")
+    proposal = propose("x", folder(tmp_path / "raw", **files))
+    for reading in proposal.readings:
+        file = reading.sheet.part.file
+        assert (reading.tables, reading.source) == ([SCHEMA[file][0]], "dms")
+        assert {m.values.header: c for ms in reading.matches.values() for c, m in ms.items()} == means[file]
+
+
 def small(rename: dict[str, str] | None = None) -> dict[str, str]:
     """The files of a tiny dealer with canonical headers, or others."""
     files = as_files(small_dealer(40))
