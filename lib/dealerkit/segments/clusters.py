@@ -32,7 +32,7 @@ from dealerkit.params import ClusterParams
 STABLE = (0.6, 0.75, 0.85)
 #: The silhouette must lie so far above that of data without groups.
 LEAST_GAIN = 0.05
-#: Customers must thin out by this share between two groups; a pattern needs half of it.
+#: Customers must thin out by this share between two groups; in a pattern, half of the customers must be in such groups.
 LEAST_VALLEY = 0.5
 #: Two methods that agree less (adjusted Rand index) do not see the same groups.
 LEAST_AGREEMENT = 0.6
@@ -415,7 +415,7 @@ def _verdict(row: pd.Series, profile: pd.DataFrame, params: ClusterParams) -> st
         return "none"
     if weakest >= STABLE[1] and profile["valley_share"].min() >= LEAST_VALLEY and agree >= LEAST_AGREEMENT:
         return "groups"
-    apart = profile.loc[profile["valley_share"] >= LEAST_VALLEY / 2, "share"].sum()
+    apart = profile.loc[profile["valley_share"] >= LEAST_VALLEY, "share"].sum()
     return "pattern" if apart >= 0.5 else "none"
 
 
