@@ -145,8 +145,7 @@ def facts(
     values["at_risk_yuan_12m"] = _whole(risk) if owners["spend_yuan_12m"].notna().any() else None
     values["needs_told_count"] = int(told.sum())
     values["interested_count"] = int((classes["intention"] == "interested").sum())
-    owner = classes["person_id"].isin(owners["person_id"])
-    values["interested_owners_count"] = int((classes["intention"] == "interested")[owner].sum())
+    values["interest_months"] = params.classes.interest_months
     of_owners = edges.loc[edges["person_id"].isin(owners["person_id"])].drop(columns=["person_id", "intention"])
     values["edge_share"] = params.classes.edge_share
     values["edge_persons_count"] = int(of_owners.any(axis=1).sum())
@@ -239,14 +238,14 @@ def segment_bars(segments: Segments, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def profile(segments: Segments, owners: pd.DataFrame, t) -> pd.DataFrame:
-    """Mean of each feature per segment in force, in standard deviations from all: index segment, columns features;
+    """Mean of each feature per segment in force, in standard deviations from all: index features, columns segments;
     segments of fewer than 30 persons are left out."""
     scores, _filled, _out = clusters.standardised(owners[owners["person_id"].isin(segments.of.index)])
     label = owners["person_id"].map(segments.of)[scores.index]
     sizes = label.value_counts()
     shown = [name for name in segments.labels if sizes.get(name, 0) >= RATE_FROM and name != segments.untold]
     made = scores.groupby(label).mean().reindex(shown)
-    return made.rename(columns={f.name: t.text(f.label) for f in FEATURES}).rename_axis(None)
+    return made.rename(columns={f.name: t.text(f.label) for f in FEATURES}).T.rename_axis(None)
 
 
 # ---- clusters -----------------------------------------------------------------------------------------------------
@@ -323,7 +322,7 @@ PLAIN_LEAD = N_(
 
 SAID = {
     "groups": N_(
-        "{segments_found:count} groups: under resampling the weakest keeps {cluster_weakest_jaccard:share} of its members, and between any two groups customers thin out by {cluster_weakest_valley_share:share} or more."
+        "{segments_found:count} groups: under resampling the weakest keeps {cluster_weakest_jaccard:share} of its members, and between any two groups customers thin out by at least {cluster_weakest_valley_share:share}."
     ),
     "pattern": N_(
         "{segments_found:count} groups can be seen, but not all are apart: under resampling the weakest keeps {cluster_weakest_jaccard:share} of its members, and at one border customers thin out by only {cluster_weakest_valley_share:share}."
