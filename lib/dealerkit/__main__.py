@@ -62,7 +62,7 @@ def _schema(given: argparse.Namespace, root: Path) -> int:
     text = json.dumps(params.schema(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     if given.check:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            raise UserError("params/schema.json is not what params.py declares", "run make schema")
+            raise UserError("params/schema.json is not what the params declare", "run make schema")
         return 0
     path.write_text(text, encoding="utf-8")
     return 0

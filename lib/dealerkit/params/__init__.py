@@ -1,0 +1,263 @@
+"""What a dealer may set: `params/<dealer>.yaml` as a frozen model, every error at once.
+
+`load` never returns half-checked params. The JSON schema (`schema`) gives editors completion and
+hover texts from the same declarations.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, ValidationError, field_validator
+
+from dealerkit.errors import UserError, UserErrors
+from dealerkit.params.parts import (
+    CheckParams,
+    ChurnParams,
+    ClassParams,
+    ClusterParams,
+    EngineParams,
+    FileParams,
+    GateParams,
+    ImportanceParams,
+    Names,
+    OwnCheckParams,
+    OwnFactorParams,
+    Part,
+    TargetParams,
+    ValueParams,
+    WindowParams,
+    months_before,
+    nearest,
+    text_or_pair,
+)
+
+__all__ = [
+    "CheckParams",
+    "ChurnParams",
+    "ClusterParams",
+    "EngineParams",
+    "FileParams",
+    "ImportanceParams",
+    "OwnCheckParams",
+    "OwnFactorParams",
+    "Params",
+    "check_dealer_name",
+    "environment_language",
+    "load",
+    "months_before",
+    "nearest",
+    "schema",
+]
+
+DEALER_NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9_\-\u4e00-\u9fff]{0,63}")
+
+
+class Params(Part):
+    """Everything a dealer may set."""
+
+    dealer: str
+    """Folder name of the dealer: letters, digits, Chinese characters, - and _."""
+    display_name: Annotated[Names, BeforeValidator(text_or_pair)]
+    """Name shown in the report: one text, or {en: …, zh: …}."""
+    invented: bool = False
+    """The dealer is made up; every page says so."""
+    language: Literal["en", "zh"] = "en"
+    """Language of the report; REPORT_LANG= overrides it."""
+    logo: str | None = None
+    """PNG or SVG file in the raw folder, under 100 KB, shown in the head of each page."""
+    delivered_on: date | None = None
+    """Day of the export; the report is computed as of it. Without it, the last well-filled day of the visits."""
+    files: tuple[FileParams, ...] = ()
+    """Files and what they feed; empty: every file in the raw folder, tables found by their headers."""
+    sources: tuple[str, ...] = ("dms",)
+    """Sources in the order of trust."""
+    gate: Annotated[GateParams | Literal["off"], BeforeValidator(lambda v: "off" if v is False else v)] = GateParams()
+    """What stops a run; `off` makes the pages with every gap stated."""
+    checks: CheckParams = CheckParams()
+    """Tolerances of the checks."""
+    own_checks: tuple[OwnCheckParams, ...] = ()
+    """Checks of the dealer's own, as conditions in SQL over the columns of a table."""
+    value: ValueParams = ValueParams()
+    """How the value of a customer is expected."""
+    windows: WindowParams = WindowParams()
+    """Windows in months."""
+    classes: ClassParams = ClassParams()
+    """Thresholds of the rule classes."""
+    clusters: ClusterParams = ClusterParams()
+    """How customers are clustered."""
+    importance: ImportanceParams = ImportanceParams()
+    """How factors are screened and weighed."""
+    churn: ChurnParams = ChurnParams()
+    """Windows of the churn model."""
+    own_factors: tuple[OwnFactorParams, ...] = ()
+    """Factors of the dealer's own."""
+    value_per_reachable_customer_yuan: Annotated[float, Field(ge=0)] = 0
+    """Yuan a year that a reachable customer is worth; first estimate of what a data fault costs. 0: not estimated."""
+    targets: TargetParams = TargetParams()
+    """Targets, shown beside the actual values."""
+    engine: EngineParams = EngineParams()
+    """Where the arithmetic runs."""
+    cell_timeout_seconds: Annotated[int, Field(ge=1)] = 3600
+    """A notebook cell that runs longer is stopped."""
+    id_key: str = "dealerkit"
+    """Key of the hash that makes person ids; change it to make ids that cannot be compared with another dealer's."""
+
+    @field_validator("dealer")
+    @classmethod
+    def _is_name(cls, name):
+        if not DEALER_NAME.fullmatch(name):
+            raise ValueError(
+                "a dealer's name is 1 to 64 letters, digits, Chinese characters, - or _, and starts with none of the last two"
+            )
+        return name
+
+    @field_validator("own_factors")
+    @classmethod
+    def _once_each(cls, own):
+        names = [factor.name for factor in own]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"each name can be given once; twice or more: {', '.join(twice)}")
+        return own
+
+    def overridden(self, overrides: dict[str, Any]) -> Params:
+        """Params with some keys replaced (`{"windows.lost_months": 18}`), checked like a file."""
+        data = self.model_dump(mode="json")
+        for key, value in overrides.items():
+            *path, last = key.split(".")
+            part = data
+            for step in path:
+                part = part.get(step) if isinstance(part, dict) else None
+            if not isinstance(part, dict) or last not in part:
+                raise UserError(
+                    f"override {key!r} is no key of the params", f"the top-level keys are {', '.join(data)}"
+                )
+            part[last] = value
+        return _validated(data, f"overrides for {self.dealer}")
+
+
+def check_dealer_name(dealer: str) -> str:
+    """The name itself, when it can be a folder; else `UserError`."""
+    if not DEALER_NAME.fullmatch(dealer or ""):
+        raise UserError(
+            f"DEALER={dealer!r} is not a dealer's name",
+            "use 1 to 64 letters, digits, Chinese characters, - or _, as in DEALER=demo",
+        )
+    return dealer
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose impossible dates (2026-13-01) stay texts, so that they are reported with their key."""
+
+    def construct_yaml_timestamp(self, node):
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError:
+            return node.value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_timestamp)
+
+
+def load(path: Path) -> Params:
+    """Params of the file.
+
+    Raises `UserErrors` with every problem: key, value, what is allowed.
+    """
+    path = Path(path)
+    check_dealer_name(path.stem)
+    if not path.is_file():
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise UserError(
+            f"no dealer {path.stem!r}: {path.parent.name}/{path.name} is missing{nearest(path.stem, known)}",
+            f"known dealers: {', '.join(known) or 'none'}; copy params/demo.yaml to start one",
+        )
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except UnicodeDecodeError as error:
+        raise UserError(f"params/{path.name} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise UserError(
+            f"params/{path.name}{where}: not valid YAML: {getattr(error, 'problem', error)}",
+            "mind indentation and colons; quote texts with special characters",
+        ) from None
+    if not isinstance(data, dict):
+        raise UserError(f"params/{path.name} holds no keys", "copy params/demo.yaml to start one")
+    data.setdefault("dealer", path.stem)
+    params = _validated(data, f"params/{path.name}")
+    if params.dealer != path.stem:
+        raise UserError(
+            f"params/{path.name}: dealer is {params.dealer!r}, the file is named {path.stem!r}",
+            "make both the same, or leave the key out",
+        )
+    return params
+
+
+def _validated(data: dict, where: str) -> Params:
+    try:
+        return Params.model_validate(data)
+    except ValidationError as error:
+        problems = [_explain(e) for e in error.errors(include_url=False)]
+        raise UserErrors(
+            f"{where}: {len(problems)} problem{'s' if len(problems) > 1 else ''}",
+            problems,
+            "params/demo.yaml documents every key",
+        ) from None
+
+
+def _explain(error: dict) -> str:
+    """One line of key, value and what is allowed for one of pydantic's errors."""
+    loc = [
+        str(step) for step in error["loc"] if not (isinstance(step, str) and re.match(r"(literal|Gate|function)", step))
+    ]
+    key = ".".join(loc) or "the file"
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key{nearest(loc[-1], _keys_beside(loc[:-1]))}; allowed: {', '.join(sorted(_keys_beside(loc[:-1])))}"
+    if error["type"] == "missing":
+        return f"{key}: missing; it is required"
+    return f"{key} = {_short(error['input'])}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _short(value: Any) -> str:
+    # Who mistakes a key of a database entry should not see its password in a log.
+    text = re.sub(r"(://)[^/\s'\"]*@", r"\1***@", repr(value))
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _keys_beside(path: list[str]) -> set[str]:
+    """Keys allowed at a path of the params."""
+    defs, node = schema()["$defs"], schema()
+    for step in path:
+        if step.isdigit():
+            node = node.get("items", node)
+        else:
+            node = node.get("properties", {}).get(step, {})
+        options = [node, *node.get("anyOf", []), *node.get("allOf", [])]
+        node = next((defs[o["$ref"].rsplit("/", 1)[-1]] for o in options if "$ref" in o), node)
+        if "items" in node and "$ref" in node["items"]:
+            node = {"items": defs[node["items"]["$ref"].rsplit("/", 1)[-1]]}
+    return set(node.get("properties", {}))
+
+
+def schema() -> dict:
+    """JSON schema of a params file."""
+    document = Params.model_json_schema()
+    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    document["title"] = "dealerkit params"
+    document["required"] = [key for key in document["required"] if key != "dealer"]
+    return document
+
+
+def environment_language(params: Params) -> str:
+    """Report language: REPORT_LANG if set, else the params'."""
+    language = os.environ.get("REPORT_LANG") or params.language
+    if language not in ("en", "zh"):
+        raise UserError(f"REPORT_LANG={language!r} is not a report language", "use en or zh")
+    return language
