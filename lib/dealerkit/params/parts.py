@@ -1,0 +1,367 @@
+"""The parts of the params: one class per key that holds keys of its own."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from calendar import monthrange
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from dealerkit import tables
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+TableName = Literal[tuple(tables.TABLES)]  # type: ignore[valid-type]
+
+
+def months_before(day: date, months: int) -> date:
+    """The same day of the month so many months earlier, or the last day of that month."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def nearest(name: str, known) -> str:
+    """``; nearest: …`` for a misspelt name, or nothing."""
+    close = difflib.get_close_matches(str(name), sorted(known), n=1, cutoff=0.6)
+    return f"; nearest: {close[0]!r}" if close else ""
+
+
+class Part(BaseModel):
+    """What all parts share: no other keys, nothing to change, the text under a key is its meaning."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class FileParams(Part):
+    """One file, sheet or database query, and what it feeds."""
+
+    file: str | None = None
+    """File name or pattern inside the raw folder (`*.csv`, `客户*.xlsx`)."""
+    url: str | None = None
+    """Database URL instead of a file; user and password come from DEALERKIT_DB_USER and DEALERKIT_DB_PASSWORD."""
+    query: str | None = None
+    """SQL to read with `url`; else the table named like the first of `tables`."""
+    sheet: str | None = None
+    """Sheet of a workbook; without it every sheet is looked at."""
+    tables: tuple[TableName, ...] | None = None
+    """Canonical tables that this file feeds; without it found by its headers."""
+    source: str = "dms"
+    """Name of the system the file comes from; its ids live in a space of their own."""
+    ids_from: str | None = None
+    """Source in whose space the ids of this file live (its customer numbers are those of the DMS, say)."""
+    encoding: Literal["utf-8", "gb18030", "gbk", "utf-16"] | None = None
+    """Encoding of a text file; without it found."""
+    delimiter: Literal[",", ";", "\t", "|"] | None = None
+    """Delimiter of a text file; without it found."""
+    header_row: Annotated[int, Field(ge=1)] | None = None
+    """Line of the header, counted from 1; without it found under any title lines."""
+    columns: dict[str, str] = {}
+    """Canonical column (or table.column) → header in this file."""
+    values: dict[str, dict[str, str]] = {}
+    """Canonical column → {value in this file: code}."""
+    date_order: Literal["ymd", "dmy", "mdy"] | None = None
+    """Order of day, month and year where the year does not come first; without it found from the values."""
+    decimal: Literal[".", ","] = "."
+    """Decimal mark of the numbers in this file; with a comma, points and spaces between thousands are taken out."""
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        if (self.file is None) == (self.url is None):
+            raise ValueError("give either file or url, not both and not neither")
+        if self.url and re.match(r"[a-z+0-9]+://[^/]*:[^/]*@", self.url):
+            raise ValueError(
+                "the url holds a password; leave it out and set DEALERKIT_DB_USER and DEALERKIT_DB_PASSWORD"
+            )
+        known = {c for t in tables.TABLES.values() for c in t.names} | {
+            f"{t.name}.{c}" for t in tables.TABLES.values() for c in t.names
+        }
+        for where in ("columns", "values"):
+            for name in getattr(self, where):
+                if name not in known:
+                    raise ValueError(f"{where}: no canonical column {name!r}{nearest(name, known)}")
+        return self
+
+
+class GateParams(Part):
+    """What stops a run because the data cannot carry a report."""
+
+    min_rows: Annotated[int, Field(ge=0)] = 50
+    """A required table with fewer clean rows stops the run."""
+    max_quarantined_share: Share = 0.3
+    """A required table with a larger share in quarantine stops the run."""
+
+
+class CheckParams(Part):
+    """Tolerances of the checks."""
+
+    total_tolerance_yuan: Annotated[float, Field(ge=0)] = 1.0
+    """How far total may be from labour + parts − discount."""
+    odometer_tolerance_km: Annotated[float, Field(ge=0)] = 50
+    """How far an odometer may go down between visits before it counts as rolled back."""
+    max_customers_per_phone: Annotated[int, Field(ge=2)] = 5
+    """A phone on more customers than this is not anybody's own."""
+    earliest_date: date = date(1980, 1, 1)
+    """Dates before it are impossible."""
+
+
+class ValueParams(Part):
+    """How the value of a customer is expected."""
+
+    horizon_months: Annotated[int, Field(ge=1, le=120)] = 36
+    """Months ahead over which expected value is added up."""
+    annual_discount_rate: Annotated[float, Field(ge=0, lt=1)] = 0.08
+    """Yearly rate by which later yuan count less."""
+    tier_shares: tuple[Share, Share, Share] = (0.2, 0.5, 0.3)
+    """Shares of owners in the tiers high, middle and low; they add up to 1."""
+    past_share: Annotated[float, Field(ge=0, le=10)] = 0.2
+    """A tier goes by expected yuan plus this share of those spent in the last 24 months."""
+    tier_yuan: tuple[Positive, Positive] | None = None
+    """Fixed yuan from which a customer is of high and of middle value, instead of the shares."""
+
+    @field_validator("tier_shares")
+    @classmethod
+    def _adds_up(cls, shares):
+        if abs(sum(shares) - 1) > 1e-9:
+            raise ValueError("the three shares must add up to 1")
+        return shares
+
+    @field_validator("tier_yuan")
+    @classmethod
+    def _falls(cls, cuts):
+        if cuts is not None and cuts[0] <= cuts[1]:
+            raise ValueError("high value must begin above middle value, as in [8000, 3000]")
+        return cuts
+
+
+class WindowParams(Part):
+    """Windows in months."""
+
+    active_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """A customer seen within so many months is active."""
+    lost_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """A car not seen for so many months counts as lost."""
+
+
+class ClassParams(Part):
+    """Thresholds of the rule classes."""
+
+    edge_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    """A customer whose number lies within this share of a threshold stands at the edge of the class."""
+    new_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """A customer first seen within so many months is new."""
+    loyal_visits_24m: Annotated[int, Field(ge=1)] = 4
+    """A customer who is not new, with so many visits in 24 months, and within their own rhythm, is loyal."""
+    rhythm_ratio: Positive = 2.0
+    """Absence of more than so many of the customer's own usual intervals is out of rhythm."""
+    spend_high_yuan_24m: Positive = 5000
+    """Who paid so much in 24 months spends much."""
+    spend_low_yuan_24m: Positive = 1500
+    """Who paid less in 24 months spends little."""
+    active_visits_12m: Annotated[int, Field(ge=1)] = 2
+    """An active customer came so often in 12 months."""
+    active_kinds_24m: Annotated[int, Field(ge=1, le=5)] = 2
+    """And had so many kinds of work in 24 months (maintenance, repair, accident, warranty, other)."""
+    active_booked_share: Share = 0.5
+    """Or booked this share of the visits of 24 months ahead."""
+    need_visits_24m: Annotated[int, Field(ge=1)] = 2
+    """Needs are read from so many visits in 24 months, or more."""
+    price_discount_share: Share = 0.05
+    """Discounts of this share of what was charged in 24 months, or more, speak for sensitivity to price."""
+    price_declined_12m: Annotated[int, Field(ge=1)] = 2
+    """So many jobs declined or put off in 12 months speak for it too."""
+    quality_yuan_ratio: Positive = 1.5
+    """Who pays so many times the usual amount per visit asks for quality."""
+    service_score: Annotated[float, Field(ge=0, le=10)] = 7
+    """A last survey score of this or less, or a complaint, speaks for sensitivity to service."""
+    interest_months: Annotated[int, Field(ge=1, le=36)] = 6
+    """A sign of interest in a car counts for so many months."""
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.spend_low_yuan_24m >= self.spend_high_yuan_24m:
+            raise ValueError("spend_low_yuan_24m must be below spend_high_yuan_24m")
+        return self
+
+
+class ClusterParams(Part):
+    """How customers are clustered."""
+
+    min_visits: Annotated[int, Field(ge=2)] = 4
+    """Owners with fewer visits are not clustered: too little is known of their habits."""
+    k_min: Annotated[int, Field(ge=2, le=20)] = 3
+    """Fewest clusters tried."""
+    k_max: Annotated[int, Field(ge=2, le=20)] = 8
+    """Most clusters tried."""
+    min_share: Share = 0.03
+    """A cluster with a smaller share of the customers is too small to use."""
+    repeats: Annotated[int, Field(ge=10, le=1000)] = 50
+    """Bootstrap samples that judge how stable each cluster is, at most."""
+    largest_sample: Annotated[int, Field(ge=100)] = 20_000
+    """Above so many customers, clusters are found on a sample drawn by lot, and every customer is put into them."""
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.k_min > self.k_max:
+            raise ValueError(f"k_min {self.k_min} is above k_max {self.k_max}")
+        return self
+
+
+class ImportanceParams(Part):
+    """How factors are screened and weighed."""
+
+    max_missing_share: Share = 0.7
+    """A factor missing for more is dropped."""
+    max_correlation: Share = 0.9
+    """Of two factors whose rank correlation is stronger, one is dropped."""
+    min_information_value: Annotated[float, Field(ge=0)] = 0.02
+    """A factor that tells less (information value) is dropped."""
+    group_correlation: Share = 0.7
+    """Factors whose rank correlation is stronger are weighed together; with a defining factor: count as defining."""
+    repeats: Annotated[int, Field(ge=5, le=1000)] = 10
+    """Resamplings that give each importance its interval, in rounds of five."""
+    largest_sample: Annotated[int, Field(ge=500)] = 5_000
+    """Above so many customers the models learn from a sample drawn by lot."""
+
+
+class ChurnParams(Part):
+    """Windows of the churn model: what is known up to an origin, a gap to act in, then what is predicted."""
+
+    gap_months: Annotated[int, Field(ge=0, le=12)] = 1
+    """Months between what is known and the start of the outcome: time to act."""
+    outcome_months: Annotated[int, Field(ge=1, le=36)] = 12
+    """A car that does not come within so many months after the gap counts as lost."""
+    training_origins: Annotated[int, Field(ge=1, le=8)] = 2
+    """Origins that the model learns from, half an outcome window apart; all outcomes lie before the test origin."""
+    largest_sample: Annotated[int, Field(ge=1000)] = 200_000
+    """Above so many rows the model learns from a sample drawn by lot, and scores every car."""
+    alert_probability: Share = 0.3
+    """A customer who is lost with this probability or a larger one is at risk."""
+    warning_share: Share = 0.2
+    """The warning day is the last one on which so many of those who come back are still to come."""
+    return_horizon_months: Annotated[int, Field(ge=6, le=120)] = 36
+    """Who has not come for so many months is taken not to come back; return curves end here."""
+    new_car_months: Annotated[int, Field(ge=1, le=240)] = 36
+    """A car whose warranty end is not known counts as new for so many months."""
+    replacement_months: Annotated[int, Field(ge=1, le=360)] = 77
+    """A car of so many months is due to be replaced."""
+
+    def origins(self, as_of: date) -> list[date]:
+        """Origins before ``as_of``, oldest first: those the model learns from, then the one it is tested at.
+
+        The outcome of the test origin ends at ``as_of``; the outcomes of all others end at the test origin or before.
+        """
+        span = self.gap_months + self.outcome_months
+        step = max(1, self.outcome_months // 2)
+        learned = [2 * span + step * i for i in reversed(range(self.training_origins))]
+        return [months_before(as_of, months) for months in [*learned, span]]
+
+
+class EngineParams(Part):
+    """Where the arithmetic runs."""
+
+    kind: Literal["duckdb"] = "duckdb"
+    """Engine of checks and factors."""
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Threads of the engine; results do not depend on it. Without it: all cores."""
+    memory_gb: Positive | None = None
+    """Memory above which the engine spills to disk; without it: the engine's own default."""
+
+
+class TargetParams(Part):
+    """Targets, shown beside the actual values."""
+
+    active_customers: Annotated[int, Field(ge=0)] | None = None
+    """Active customers aimed at."""
+    health_score: Annotated[float, Field(ge=0, le=100)] | None = None
+    """Data health aimed at, 0–100."""
+    service_yuan_12m: Annotated[float, Field(ge=0)] | None = None
+    """Workshop revenue of 12 months aimed at."""
+
+
+def text_or_pair(value: Any) -> Any:
+    """One text for both languages as the pair of them."""
+    return {"en": value, "zh": value} if isinstance(value, str) else value
+
+
+class Names(Part):
+    """A name in both languages."""
+
+    en: str
+    """English."""
+    zh: str
+    """Chinese."""
+
+
+class OwnFactorParams(Part):
+    """A factor of the dealer's own: what a person's events add up to, or a formula over other factors."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
+    """Name with its unit and window: `tyre_jobs_count_24m`; small letters, digits and _."""
+    label: Annotated[Names, BeforeValidator(text_or_pair)]
+    """What people call it: one text, or {en: …, zh: …}."""
+    factor_class: Literal["basic", "attributes", "consumption", "work", "vehicle", "contacts", "life_cycle"] = (
+        "consumption"
+    )
+    """Class of factors it belongs to."""
+    table: TableName | None = None
+    """Canonical table whose rows are the events; only those of the person, dated on or before the origin, count."""
+    aggregate: Literal["count", "share", "sum", "mean", "min", "max", "last"] | None = None
+    """What is made of the events: how many there are, the share of them for which `of` holds, or the sum, mean, smallest,
+    largest or last of `of`."""
+    of: str | None = None
+    """Expression over the columns of the table; for `share` a condition, for `count` none."""
+    where: str | None = None
+    """Condition that an event must meet to count; without it all do."""
+    window_months: Annotated[int, Field(ge=1, le=600)] | None = None
+    """Events of so many months up to the origin; null: all."""
+    formula: str | None = None
+    """Expression over other factors of the person, instead of events: `spend_yuan_24m / nullif(cars_count, 0)`."""
+    readable: bool = True
+    """false: nothing a person can read off the data; left out where people are told why."""
+
+    @model_validator(mode="after")
+    def _one_way(self):
+        of_events = [k for k in ("table", "aggregate", "of", "where", "window_months") if getattr(self, k) is not None]
+        if self.formula is not None and of_events:
+            raise ValueError(
+                f"has a formula and also {', '.join(of_events)}; give either a formula, or table and aggregate"
+            )
+        if self.formula is None and not (self.table and self.aggregate):
+            raise ValueError("needs a table and an aggregate, or a formula")
+        if self.aggregate == "count" and self.of is not None:
+            raise ValueError("count takes no `of`; put the condition into `where`, or use share")
+        if self.aggregate not in (None, "count") and self.of is None:
+            raise ValueError(f"{self.aggregate} needs `of`, the expression that it is made of")
+        return self
+
+
+class OwnCheckParams(Part):
+    """One check of the dealer's own, run and shown like those that come with the kit."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    """Its name: lower-case letters, digits and _, unlike that of any other check of the table."""
+    table: TableName
+    """Table whose rows it checks."""
+    columns: tuple[str, ...] = ()
+    """Columns it is about, the first one shown as example; without it those of the expression, in its order."""
+    fails_when: str | None = None
+    """Condition in SQL that is true where a row is wrong (`discount_yuan > total_yuan`)."""
+    passes_when: str | None = None
+    """Condition in SQL that is true where a row is right; instead of `fails_when`."""
+    dimension: Literal[
+        "completeness", "legality", "range", "consistency", "duplication", "reference", "timeliness", "authenticity"
+    ] = "consistency"
+    """Dimension of data quality in whose score it counts."""
+    severity: Literal["info", "warn", "reject"] = "warn"
+    """info: listed only; warn: listed and counted in the scores; reject: the row goes to quarantine as well."""
+    label: Annotated[Names, BeforeValidator(text_or_pair)]
+    """What a failing row says: one text, or {en: …, zh: …}."""
+
+    @model_validator(mode="after")
+    def _one_condition(self):
+        if (self.fails_when is None) == (self.passes_when is None):
+            raise ValueError("give either fails_when or passes_when, not both and not neither")
+        return self
