@@ -46,7 +46,7 @@ class Built:
         return found
 
     def frame(self, name: str, stage: str = "20-customers", columns: list[str] | None = None) -> pd.DataFrame:
-        """A table of a stage; in 10-audit the clean tables are named ``clean_<table>``."""
+        """A table of a stage; in 10-audit the clean tables have their own names, those as delivered ``raw_<table>``."""
         return pd.read_parquet(self.folder / stage / f"{name}.parquet", columns=columns)
 
     def truth(self, name: str) -> pd.DataFrame:
