@@ -53,7 +53,7 @@ def check_dealer(dealer: str) -> None:
         near = _nearest(dealer, known)
         raise Refused(
             f"no dealer {dealer!r}: params/{dealer}.yaml is missing{near}",
-            f"known dealers: {', '.join(known) or 'none'}; copy params/demo.yaml to start one",
+            f"known dealers: {', '.join(known) or 'none'}; `make new-dealer` starts one",
         )
 
 

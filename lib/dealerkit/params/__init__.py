@@ -175,7 +175,7 @@ def load(path: Path) -> Params:
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
         raise UserError(
             f"no dealer {path.stem!r}: {path.parent.name}/{path.name} is missing{nearest(path.stem, known)}",
-            f"known dealers: {', '.join(known) or 'none'}; copy params/demo.yaml to start one",
+            f"known dealers: {', '.join(known) or 'none'}; `make new-dealer` starts one",
         )
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
@@ -189,7 +189,7 @@ def load(path: Path) -> Params:
             "mind indentation and colons; quote texts with special characters",
         ) from None
     if not isinstance(data, dict):
-        raise UserError(f"params/{path.name} holds no keys", "copy params/demo.yaml to start one")
+        raise UserError(f"params/{path.name} holds no keys", "`make new-dealer` starts one")
     data.setdefault("dealer", path.stem)
     params = _validated(data, f"params/{path.name}")
     if params.dealer != path.stem:
