@@ -84,7 +84,7 @@ def curves(
         if n:
             _at_risk(ax, parts, names, places, x, n, t, size)
         if xlabel:
-            ax.set_xlabel(xlabel, labelpad=3 if not n else 8 + 14 * (len(names) + 1))
+            ax.set_xlabel(xlabel, labelpad=3 if not n else 11 + 14 * len(names))
         return fig
 
 

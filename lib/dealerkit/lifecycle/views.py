@@ -264,10 +264,10 @@ def _stage_facts(found: Found) -> dict[str, tuple]:
 # ---- small tables ---------------------------------------------------------------------------------------------------
 
 
-def curve_rows(found: Found, kind: str, t, most: int = 5) -> pd.DataFrame:
+def curve_rows(found: Found, kind: str, t, most: int = 5, months: float = np.inf) -> pd.DataFrame:
     """Months of the curves of one kind, the groups with the most waits: name, month, away, low, high, at_risk."""
     made = [c for c in found.curves if c.kind == kind][:most]
-    rows = returns.table(made)
+    rows = returns.table(made).query("month <= @months")
     return rows.assign(name=[_group(kind, g, t) for g in rows["group"]])
 
 
@@ -282,24 +282,27 @@ def _group(kind: str, group: str, t) -> str:
 
 
 def warnings(found: Found, t) -> pd.DataFrame:
-    """Warning day of each group: name, cars, visits, median (days), warning, warning_text, lost, lost_text, gone (of those
-    away on the warning day, the share that stays away)."""
+    """Warning day of each group: name, cars, visits, median (days), warning, lost (texts with their intervals), gone (of
+    those away on the warning day, the share that stays away)."""
     rows = [
         {
             "name": _group(c.kind, c.group, t),
             "cars": c.cars,
             "visits": c.visits,
             "median": c.median,
-            "warning": c.warning[0],
-            "warning_text": _between(c.warning, "count", t),
-            "lost": c.lost[0],
-            "lost_text": _between(c.lost, "share", t),
+            "warning": _with_ends(c.warning, "count", t),
             "gone": 1 - c.still_come[0],
+            "lost": _with_ends(c.lost, "share", t),
         }
         for c in found.curves
     ]
-    columns = ["name", "cars", "visits", "median", "warning", "warning_text", "lost", "lost_text", "gone"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=["name", "cars", "visits", "median", "warning", "gone", "lost"])
+
+
+def _with_ends(three: tuple, kind: str, t) -> str:
+    if not np.isfinite(three[0]):
+        return t.text("not known")
+    return t.say("{value:text} ({between:text})", value=t.value(three[0], kind), between=_between(three, kind, t))
 
 
 def _between(three: tuple, kind: str, t) -> str:
@@ -309,7 +312,7 @@ def _between(three: tuple, kind: str, t) -> str:
 
 
 def definition_rows(found: Found, t) -> pd.DataFrame:
-    """Definitions in words: name, base_text, base, lost, share, low, high, between, kendall, spearman, in_force."""
+    """Definitions in words: name, short, base_text, base, lost, share, low, high, between, kendall, spearman, in_force."""
     d = found.definitions
     names = [
         t.say(lost.ABSENT, months=m) if np.isfinite(m) else t.text(lost.LABELS[name])
@@ -321,7 +324,7 @@ def definition_rows(found: Found, t) -> pd.DataFrame:
     ]
     between = [_between((0, *ends), "share", t) for ends in zip(d["low"], d["high"], strict=True)]
     bases = [t.text(lost.BASES.get(name, lost.EVER)) for name in d["definition"]]
-    return d.assign(name=names, base_text=bases, between=between)
+    return d.assign(name=names, short=_short(found, t), base_text=bases, between=between)
 
 
 def rank_rows(found: Found, t) -> pd.DataFrame:
@@ -347,21 +350,43 @@ def _short(found: Found, t) -> list[str]:
 def moves_map(moves: pd.DataFrame, t) -> pd.DataFrame:
     """Shares of cars by stage a year ago (rows) and now (columns), where 30 cars or more were in the stage.
 
-    Cells of one to four cars are left out, and the smallest other cell with them where they could be worked out.
+    Small cells are left out (`_hidden`).
     """
     wide = moves.pivot(index="before", columns="after", values="n").loc[list(stages.CAR_STAGES)[1:]]
     wide = wide[list(stages.CAR_STAGES)[1:]]
     wide = wide[wide.sum(axis=1) >= LEAST]
-    shown = wide.div(wide.sum(axis=1), axis=0)
-    for row, counts in wide.iterrows():
-        few = counts[(counts > 0) & (counts < 5)]
-        hidden = list(few.index)
-        if len(few) == 1:
-            hidden.append(counts[counts >= 5].sort_values(kind="stable").index[0])
-        shown.loc[row, hidden] = np.nan
+    shown = wide.div(wide.sum(axis=1), axis=0).mask(wide.apply(_hidden, axis=1, result_type="expand").astype(bool))
     names = {key: t.text(text) for key, text in stages.CAR_STAGES.items()}
     index = [t.say("{stage:text} (n {n:count})", stage=names[s], n=int(wide.loc[s].sum())) for s in shown.index]
     return shown.rename(columns=names).set_axis(index, axis=0)
+
+
+def _hidden(counts: pd.Series) -> pd.Series:
+    """Which counts of one breakdown to leave out: those of one to four, and the next smallest until five or more are out,
+    so that the total gives none of them away."""
+    out = (counts > 0) & (counts < 5)
+    rest = counts[(counts >= 5)].sort_values(kind="stable").index.tolist()
+    while 0 < counts[out].sum() < 5 and rest:
+        out[rest.pop(0)] = True
+    return out
+
+
+def move_rows(moves: pd.DataFrame, t) -> pd.DataFrame:
+    """Who moved where, in words, from stages with 30 cases or more: before, after, n, share, between; the largest first
+    of each stage, small ones left out (`_hidden`)."""
+    names = stages.PERSON_STAGES
+    made = moves[(moves["n"] > 0) & (moves["of"] >= LEAST) & (moves["before"] != stages.NOT_KNOWN)]
+    made = made[~made.groupby("before")["n"].transform(_hidden).astype(bool)]
+    order = made["before"].map({s: i for i, s in enumerate(names)})
+    made = made.assign(order=order).sort_values(
+        ["order", "n", "after"], ascending=[True, False, True], ignore_index=True
+    )
+    between = [
+        _between((0, low, high), "share", t) if n >= LEAST else ""
+        for low, high, n in zip(made["low"], made["high"], made["n"], strict=True)
+    ]
+    words = {c: [t.text(names[s]) for s in made[c]] for c in ("before", "after")}
+    return made.assign(**words, between=between)[["before", "after", "n", "share", "between"]]
 
 
 def stage_rows(found: Found, t) -> pd.DataFrame:
