@@ -84,7 +84,7 @@ def labelled(rows: pd.DataFrame, history: History, params: Params) -> pd.DataFra
         start = pd.Timestamp(_months_after(origin, churn.gap_months, history, params))
         end = pd.Timestamp(_months_after(origin, churn.gap_months + churn.outcome_months, history, params))
         within = history.days[(history.days["day"] > start) & (history.days["day"] <= end)]
-        left = part["vin"].map(history.gone)
+        left = pd.to_datetime(part["vin"].map(history.gone))
         came = part["vin"].isin(within["vin"])
         lost = np.where(left.notna() & (left <= end), np.nan, (~came).astype(float))
         made.append(part.assign(**{OUTCOME: lost}))

@@ -64,7 +64,7 @@ def loss(history: History, held: pd.DataFrame, params: Params) -> Loss:
     came = held[held["recency_days"] <= limit].drop_duplicates("vin").sort_values("vin")
     is_gone = came["vin"].isin(history.gone.index)
     kept = came.loc[~is_gone, ["vin", "person_id", "series"]].reset_index(drop=True)
-    last = kept["vin"].map(history.last_seen(history.as_of))
+    last = pd.to_datetime(kept["vin"].map(history.last_seen(history.as_of)))
     kept["is_lost"] = (pd.Timestamp(history.as_of) - last).dt.days > limit
     spent = kept["vin"].map(_last_year_of(history)).fillna(0.0)
     kept["yuan"] = np.where(kept["is_lost"], spent, 0.0)

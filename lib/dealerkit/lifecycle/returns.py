@@ -73,7 +73,8 @@ def waits(history: History) -> pd.DataFrame:
     made = history.days[["vin", "day"]].copy()
     by_car = made.groupby("vin", sort=False)
     following = by_car["day"].shift(-1)
-    end = made["vin"].map(history.gone).fillna(pd.Timestamp(history.as_of)).clip(upper=pd.Timestamp(history.as_of))
+    last = pd.Timestamp(history.as_of)
+    end = pd.to_datetime(made["vin"].map(history.gone)).fillna(last).clip(upper=last)
     made["is_back"] = following.notna()
     made["days"] = (following.fillna(end) - made["day"]).dt.days
     made["service_number"] = (by_car.cumcount() + 1).clip(upper=4).astype(str)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dealerkit import propensity
-from dealerkit.lifecycle import views
 from dealerkit.lifecycle.views import Found
 from dealerkit.messages import N_
 
@@ -35,9 +36,10 @@ def headline(found: Found) -> tuple[str, str]:
     ), lead
 
 
-def steps(found: Found) -> list[tuple[str, str, str, dict]]:
-    """What to do: (request, gain, how, values) each; nobody is called for fewer than five."""
-    made, known = [], {name: value for name, (value, _, _) in views.facts(found).items()}
+def first_steps(facts: Mapping[str, Mapping]) -> list[tuple[str, str, str, dict]]:
+    """What to do by the facts of this page: (request, gain, how, values) each, the most useful first; nobody is called for
+    fewer than five."""
+    made, known = [], {name: fact["value"] for name, fact in facts.items()}
     if (known["past_warning_reachable_count"] or 0) >= 5:
         made.append(
             (
@@ -81,7 +83,7 @@ def steps(found: Found) -> list[tuple[str, str, str, dict]]:
                 {},
             )
         )
-    return made[:3]
+    return made
 
 
 def verdict(found: Found) -> str:

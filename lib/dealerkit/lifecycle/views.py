@@ -482,6 +482,7 @@ def tables(found: Found) -> dict[str, pd.DataFrame]:
         "person_stages": at(found.person_stages, as_of).drop(columns="origin"),
         "stage_transitions": pd.concat(moves, ignore_index=True),
         "return_curves": returns.table(found.curves).round({"away": 6, "low": 6, "high": 6}),
+        "lost_series": lost.by_series(found.loss),
         "lost_definitions": found.definitions,
         "lost_ranks": found.ranks.reset_index(),
         "churn_scores": study.scores,
