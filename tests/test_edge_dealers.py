@@ -14,6 +14,8 @@ import pytest
 from helpers import CUSTOMERS, PAGES, STAGES, VEHICLES, VISITS, InProcess, Project, as_files, small_dealer, table
 
 DELIVERED = "delivered_on: 2026-09-30\n"
+#: Fewer draws and earlier days than usual: what is looked at here does not depend on them.
+QUICK = "churn: {training_origins: 1}\nclusters: {repeats: 10}\nimportance: {repeats: 5}\nengine: {threads: 1}\n"
 AS_OF = date(2026, 9, 30)
 
 
@@ -121,7 +123,7 @@ def words(page: str) -> str:
 def test_every_page_says_a_number_or_a_gap(project, kit, case):
     files = WHOLE[case]
     personal = set(re.findall(r"Rider Number\d{4}|139\d{8}|L0XAA1B20KK\d{6}", "".join(files.values())))
-    project.dealer("edge", files, DELIVERED + ("gate: off\n" if len(files) == 3 else ""))
+    project.dealer("edge", files, DELIVERED + QUICK + ("gate: off\n" if len(files) == 3 else ""))
     pages = {name: words(page) for name, page in kit.report("edge").items()}
     assert set(pages) == set(PAGES)
     for name, text in pages.items():

@@ -347,6 +347,7 @@ class Run:
         target=None,
         target_kind: str = "count",
         better: str | None = None,
+        persons: bool = False,
         **values,
     ) -> Card:
         """One number for `cards`: its label, the number, its definition; the change against last time when there was one.
@@ -356,10 +357,13 @@ class Run:
             target: target from params, shown beside the number.
             target_kind: kind of the target.
             better: ``up`` or ``down``, the good direction.
+            persons: the number counts persons: one to four are shown as "<5", without a change.
         """
         value, origin = self._filled(template, _used(template, values))
         under = self._filled(note, _used(note, values))[0] if note else ""
         change, direction = self._change(template, better)
+        if persons and 0 < (self.known(fields(template)[0][0], None) or 0) < 5:
+            value, change, direction = "<5", "", "none"
         shown = "" if target is None else self.t.value(target, target_kind)
         return Card(self.t.text(label), value, change, direction, under, shown, origin)
 

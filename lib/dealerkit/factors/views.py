@@ -322,17 +322,6 @@ def panel_origins(as_of: date, params: Params) -> list[date]:
     return [*sorted({*churn_origins(as_of, params), year_ago}), as_of]
 
 
-#: Facts that the summary follows from report to report: fact, label, kind.
-FOLLOWED = (
-    ("active_customers", N_("Active customers"), "count"),
-    ("absent_share", N_("Owners away"), "share"),
-    ("service_yuan_12m", N_("Workshop revenue in 12 months"), "yuan"),
-    ("clv_yuan_total", N_("Expected value of the owners"), "yuan"),
-    ("unreachable_owners", N_("Owners without a usable phone"), "count"),
-    ("health_score", N_("Data health"), "score"),
-)
-
-
 def first_steps(facts: dict[str, dict]) -> list[tuple[str, str, str, dict]]:
     """What to do next by the facts so far: (request, gain, how, values) each, as messages."""
     known = {name: fact["value"] for name, fact in facts.items()}

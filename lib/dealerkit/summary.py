@@ -1,0 +1,82 @@
+"""What the summary page leads with, chosen by what the facts of the pages before it can carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dealerkit.messages import N_
+
+#: Facts that the summary follows from report to report: fact, label, kind.
+FOLLOWED = (
+    ("active_customers", N_("Active customers"), "count"),
+    ("lost_cars_share", N_("Cars lost in a year"), "share"),
+    ("lost_yuan_12m", N_("Yuan lost a year"), "yuan"),
+    ("at_risk_reachable_count", N_("Likely to go, reachable"), "count"),
+    ("service_yuan_12m", N_("Workshop revenue in 12 months"), "yuan"),
+    ("clv_yuan_total", N_("Expected value of the owners"), "yuan"),
+    ("loyal_share", N_("Loyal customers"), "share"),
+    ("unreachable_owners", N_("Owners without a usable phone"), "count"),
+    ("health_score", N_("Data health"), "score"),
+)
+_TURNED = 5  # customers from which on the headline says how many can be turned
+
+
+def headline(facts: Mapping[str, Mapping]) -> tuple[str, str]:
+    """Finding and sentence under it, as messages: what was lost, what it is worth, who can still be turned; where the
+    history cannot tell a loss, who stays away.
+
+    Args:
+        facts: of `Run.facts`.
+    """
+    known = _values(facts)
+    if not known.get("lost_cars_count"):
+        return (
+            N_("{active_customers:count} of {owners_count:count} owners came in the last {active_months:months}"),
+            N_("{absent_customers:count} owners who used to come have been away for more than {lost_months:months}."),
+        )
+    return _lost(known), _where(known)
+
+
+def _lost(known: Mapping) -> str:
+    turned = (known.get("past_warning_reachable_count") or 0) >= _TURNED
+    if known.get("lost_yuan_12m") is None:
+        if turned:
+            return N_(
+                "{lost_cars_share:share} of the cars that came a year ago were lost; {past_warning_reachable_count:count|customer|customers} can still be turned"
+            )
+        return N_("{lost_cars_share:share} of the cars that came a year ago were lost, {lost_cars_count:count} cars")
+    if turned:
+        return N_(
+            "{lost_cars_share:share} of the cars that came a year ago were lost, {lost_yuan_12m:yuan} a year; {past_warning_reachable_count:count|customer|customers} can still be turned"
+        )
+    return N_("{lost_cars_share:share} of the cars that came a year ago were lost, {lost_yuan_12m:yuan} a year")
+
+
+def _where(known: Mapping) -> str:
+    if known.get("top_lost_is_clear"):
+        return N_(
+            "{top_lost_series:text} owners leave most, {top_lost_series_share:share} of them in a year; of {least_lost_series:text} owners {least_lost_series_share:share}. Past day {warning_days:count} without a visit, few come back by themselves."
+        )
+    if known.get("stage_in_use_exit_share") is not None and known.get("stage_new_exit_share") is not None:
+        return N_(
+            "Of cars under warranty {stage_new_exit_share:share} went away in a year, of those out of it {stage_in_use_exit_share:share}. Past day {warning_days:count} without a visit, few come back by themselves."
+        )
+    return N_("Past day {warning_days:count} without a visit, few come back by themselves.")
+
+
+def model_trust(facts: Mapping[str, Mapping]) -> str:
+    """How far the churn model can be trusted, as a message."""
+    known = _values(facts)
+    if known.get("churn_auc_best") is None:
+        return N_("There is no churn model: {churn_reason:label}.")
+    if known["churn_model_used"]:
+        return N_(
+            "The churn model, tried on a later day than it learned from, ranks {churn_auc:number} ({churn_auc_low:number} to {churn_auc_high:number}); days since the last visit alone rank {churn_auc_rule:number}. Lost were {churn_test_ratio:number} times as many as predicted."
+        )
+    return N_(
+        "The churn model is no better than days since the last visit: tried on a later day it ranks {churn_auc_best:number}, the days alone {churn_auc_rule:number} ({churn_auc_rule_low:number} to {churn_auc_rule_high:number}). So the days are used."
+    )
+
+
+def _values(facts: Mapping[str, Mapping]) -> dict:
+    return {name: fact["value"] for name, fact in facts.items()}
