@@ -17,7 +17,7 @@ from dealerkit.params import Params, months_before
 MODEL_NAMES = {
     "scorecard": N_("scorecard"),
     "trees": N_("boosted trees"),
-    "rule": N_("days since the last visit alone"),
+    "rule": N_("days since last visit"),
 }
 JOINED = {
     churn.PRODUCT: N_("the product of the probabilities of the cars, which came nearer to what happened at the test"),
