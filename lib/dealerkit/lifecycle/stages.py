@@ -13,7 +13,7 @@ from dealerkit.params import Params
 #: Stages in the order of a life, and what people call them.
 CAR_STAGES = {
     "potential": N_("potential"),
-    "new": N_("new"),
+    "new": N_("new car period"),
     "in_use": N_("in use"),
     "replacement": N_("due to be replaced"),
     "exit": N_("away or gone"),
