@@ -119,6 +119,7 @@ def words(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning:dealerkit")
 @pytest.mark.parametrize("case", WHOLE)
 def test_every_page_says_a_number_or_a_gap(project, kit, case):
     files = WHOLE[case]

@@ -148,7 +148,8 @@ def own_limit(history: History, cars: pd.DataFrame, level: float = 0.95) -> np.n
     seen = own.reindex(cars["vin"])
     middle = cars["series"].map(line).fillna(overall).to_numpy(float)
     count = seen["size"].fillna(0).to_numpy(float)
-    weight = np.divide(between * count, between * count + within, out=np.zeros(len(count)), where=count > 0)
+    whole = between * count + within  # nothing where every interval is the same
+    weight = np.divide(between * count, whole, out=np.zeros(len(count)), where=whole > 0)
     centre = middle + weight * (seen["mean"].fillna(0).to_numpy(float) - middle) * (count > 0)
     spread = np.sqrt(within + between * (1 - weight))
     return np.round(np.exp(centre + ndtri(level) * spread), 6)
