@@ -193,9 +193,13 @@ def test_demo_yaml_documents_every_key():
     keys = set(schema["properties"]) | {k for d in schema["$defs"].values() for k in d.get("properties", {})}
     missing = [k for k in sorted(keys) if not re.search(rf"(^|[\s{{,#-]){k}:", text, re.M)]
     assert not missing
+    part, told = "", set()  # a further entry of a list need not say again what the first one says
     for line_before, line in zip(text.splitlines(), text.splitlines()[1:]):
-        if re.match(r" *[a-z_0-9]+:", line):
-            assert line_before.strip().startswith("#"), f"no comment above {line.strip()}"
+        part = line.partition(":")[0] if re.match(r"[a-z]", line) else part
+        if found := re.match(r" *[a-z_0-9]+:", line):
+            commented = line_before.strip().startswith("#")
+            assert commented or (part, found[0]) in told, f"no comment above {line.strip()}"
+            told |= {(part, found[0])} if commented else set()
 
 
 def test_the_call_centre_has_numbers_of_its_own(made):
