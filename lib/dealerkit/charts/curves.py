@@ -89,24 +89,20 @@ def curves(
 
 
 def _named(ax, parts, names, x, y) -> None:
-    """The name of each curve right of its end, pushed apart where they would cover each other."""
-    ends = [(float(part[y].iloc[-1]), float(part[x].iloc[-1]), name) for part, name in zip(parts, names, strict=True)]
-    order = sorted(range(len(ends)), key=lambda i: ends[i][0])
-    right, below = max(end[1] for end in ends), -1.0
-    for i in order:
-        value, at, name = ends[i]
-        place = max(value, below + 0.075)
-        below = place
+    """The name of each curve in its colour where falling curves leave room, top right, the highest curve first."""
+    heights = [float(np.interp(0.5 * part[x].max(), part[x], part[y].astype(float))) for part in parts]
+    order = sorted(range(len(names)), key=lambda i: -heights[i])
+    for row, i in enumerate(order):
         ax.annotate(
-            name,
-            (at, value),
-            xytext=(right, place),
-            textcoords="data",
-            va="center",
-            ha="left",
+            names[i],
+            (1, 1),
+            xycoords="axes fraction",
+            xytext=(-4, -6 - 15 * row),
+            textcoords="offset points",
+            va="top",
+            ha="right",
             color=_COLOURS[i],
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": _COLOURS[i], "lw": 0.6, "alpha": 0.6} if at < right else None,
+            bbox={"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
         )
 
 
@@ -195,7 +191,7 @@ def dots(
     with style(size) as width:
         names = frame[x].tolist()
         labels = wrapped(names, size)
-        fig, ax = new_figure(width, 0.75 + sum(0.5 if "\n" in label else 0.36 for label in labels))
+        fig, ax = new_figure(width, 0.75 + sum(0.36 + 0.15 * label.count("\n") for label in labels))
         rows = row_places(ax, labels)
         few = [n is not None and (count != count or count < 30) for count in (frame[n] if n else [0] * len(frame))]
         value = frame[y].astype(float).to_numpy()

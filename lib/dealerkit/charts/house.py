@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -91,13 +92,44 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def wrapped(labels: Sequence[object], size: str) -> list[str]:
-    """Labels of rows, broken so that they leave room for the marks; Chinese counts double."""
-    width = 15 if size == "third" else 42
+    """Labels of rows, broken so that they leave room for the marks; Chinese counts double.
+
+    Two lines of 15 letters in a small picture, three of 18 where a label would not fit; two of 42 in a wide one.
+    """
     done = []
     for label in map(str, labels):
-        wide = sum(ord(c) > 0x2E80 for c in label) > len(label) / 2
-        done.append("\n".join(textwrap.wrap(label, width // 2 if wide else width, max_lines=2, placeholder="…")) or " ")
+        lines = broken(label, 15 if size == "third" else 42)
+        if len(lines) > 2 and size == "third":
+            lines = broken(label, 18)
+        most = 3 if size == "third" else 2
+        if len(lines) > most:
+            lines = [*lines[: most - 1], lines[most - 1].rstrip(".,;:，。；：、 ") + "…"]
+        done.append("\n".join(lines) or " ")
     return done
+
+
+#: Where Chinese may be broken: not inside a number or a Latin word, not between a number and its unit, not before a mark.
+_CJK = "\u2e80-\uffff"
+_PIECES = re.compile(rf"(?:[^{_CJK}\s]+\s*[{_CJK}]?|[{_CJK}])[，。；：、！？）》”]*\s*")
+
+
+def broken(label: str, width: int) -> list[str]:
+    """The label in lines of at most so many letters, Chinese counting double and broken into lines of like length."""
+    if len(re.findall(f"[{_CJK}]", label)) <= len(label) / 3:
+        return textwrap.wrap(label, width, break_long_words=False)
+    total = _letters(label)
+    if total <= width:
+        return [label]
+    even, lines = total / -(-total // width), [""]
+    for piece in _PIECES.findall(label):
+        if lines[-1] and _letters(lines[-1]) + _letters(piece.rstrip()) / 2 > even:
+            lines.append("")
+        lines[-1] += piece
+    return [line.strip() for line in lines]
+
+
+def _letters(text: str) -> int:
+    return sum(2 if ord(c) > 0x2E80 else 1 for c in text)
 
 
 def row_places(ax: Axes, labels: Sequence[str]) -> np.ndarray:
@@ -131,7 +163,7 @@ def x_ticks(ax: Axes, t: Words, kind: str, low: float, high: float, count: int) 
 
 def ticks(t: Words, kind: str, low: float, high: float, count: int) -> tuple[list[float], list[str]]:
     """Round places between two values, with their labels; decimals only where one needs them."""
-    steps = [1, 2, 3, 6, 10] if kind == "months" or kind == "number" and 11 < high <= 48 else [1, 2, 2.5, 5, 10]
+    steps = [1, 1.2, 2, 3, 6, 10] if kind == "months" or kind == "number" and 11 < high <= 48 else [1, 2, 2.5, 5, 10]
     places = [round(float(v), 9) for v in MaxNLocator(count, steps=steps).tick_values(low, high) if low <= v <= high]
     labels = [t.value(v, kind) for v in places]
     if kind in ("share", "points") and all(round(100 * v, 9).is_integer() for v in places):

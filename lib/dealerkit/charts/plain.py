@@ -20,6 +20,7 @@ from dealerkit.charts.house import (
     SHADES,
     SOFT,
     Words,
+    broken,
     few_text,
     mark_line,
     new_figure,
@@ -65,7 +66,7 @@ def bars(
         strong = BAD if tone == "bad" else ACCENT
         colours = [strong if highlight is None or name in highlight else MUTED for name in names]
         labels = wrapped(names, size)
-        fig, ax = new_figure(width, 0.35 + sum(0.5 if "\n" in label else 0.34 for label in labels))
+        fig, ax = new_figure(width, 0.35 + sum(0.34 + 0.16 * label.count("\n") for label in labels))
         rows = row_places(ax, labels)
         shown = np.where(few, 0, np.nan_to_num(values))
         ax.barh(rows, shown, color=colours, height=0.62)
@@ -230,8 +231,9 @@ def heat(
         return nothing(t, size)
     with style(size) as width:
         values = frame.astype(float).to_numpy()
-        room = int(6.6 / len(frame.columns) / 0.075)  # letters that a column has room for, beside the row labels
-        columns = ["\n".join(textwrap.wrap(str(c), room, break_long_words=False)) or " " for c in frame.columns]
+        # letters that a column has room for, beside the row labels
+        room = int((6.6 if size == "wide" else 2.6) / len(frame.columns) / 0.075)
+        columns = ["\n".join(broken(str(c), room)) or " " for c in frame.columns]
         fig, ax = new_figure(width, 0.35 + 0.36 * len(frame) + 0.17 * max(c.count("\n") for c in columns))
         looks = {"cmap": HEAT, "vmin": low, "vmax": high, "cbar": False, "linewidths": 2, "linecolor": "white"}
         sns.heatmap(values, ax=ax, mask=np.isnan(values), xticklabels=False, yticklabels=False, **looks)
