@@ -8,7 +8,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from dealerkit import charts, propensity
+from dealerkit import charts, propensity, summary
 from dealerkit.lifecycle import History, churn, clustered, history, lost, returns, says, stages, views
 from dealerkit.params import Params, months_before
 from dealerkit.report.translate import Translator, fields
@@ -537,3 +537,24 @@ def test_with_labels_shuffled_the_rule_is_used(monkeypatch):
     study = looked(told).churn
     assert study.works and study.evaluation.used == "rule"
     assert study.evaluation.verdict in (propensity.NO_BETTER, propensity.WORSE)
+
+
+def test_the_summary_says_of_those_still_away_what_the_curve_says():
+    known = dict.fromkeys(("warning_days", "warning_gone_share", "return_never_share"), 0.2)
+    known |= {"lost_cars_count": 9, "lost_yuan_12m": 5.0}
+    stages_ = {"stage_new_exit_share": 0.1, "stage_in_use_exit_share": 0.3}
+    for more in ({}, stages_, {"top_lost_is_clear": True}, {"warning_gone_share": None}):
+        facts = {name: {"value": value} for name, value in (known | more).items()}
+        named = [name for name, _ in fields(summary.headline(facts)[1])]
+        assert ("warning_gone_share" in named) == (facts["warning_gone_share"]["value"] is not None)
+
+
+@pytest.mark.parametrize(("both", "told"), [(0, False), (3, False), (20, True), (38, False), (40, True)])
+def test_how_many_are_called_already_is_not_told_of_few(both, told):
+    known = {"past_warning_reachable_count": 0, "top_lost_is_clear": False, "at_risk_unreachable_count": 0}
+    known |= {"at_risk_reachable_count": 40, "at_risk_reachable_yuan": 9.0, "at_risk_waiting_count": both}
+    (step,) = says.first_steps({name: {"value": value} for name, value in known.items()})
+    assert ("at_risk_waiting_count" in step[2]) == told and "the yuan" in step[2]
+    known["at_risk_reachable_yuan"] = None
+    (step,) = says.first_steps({name: {"value": value} for name, value in known.items()})
+    assert step[1] == "" and "yuan" not in step[2]

@@ -225,6 +225,17 @@ def picture(frame: pd.DataFrame):
     return found, segments, table, {name: fact[0] for name, fact in facts.items()}
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_segment_never_seen_is_described_without_a_warning():
+    frame = crowd()
+    frame.loc[frame.index[:40], ["recency_days", "odometer_km_per_year"]] = np.nan
+    segments = views.Segments(
+        False, pd.Series(["never"] * 40 + ["seen"] * 260, frame["person_id"]), ("never", "seen"), "value_tier", "untold"
+    )
+    table = views.segment_table(segments, frame, clusters.cluster(frame, ClusterParams()), EN)
+    assert table["recency_days"].isna().tolist() == [True, False] and "ago" not in table["words"][0]
+
+
 def test_without_groups_the_value_tiers_are_the_segments():
     found, segments, table, facts = picture(crowd())
     assert found.verdict == "none" and not segments.natural and segments.scheme == "value_tier"

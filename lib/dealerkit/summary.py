@@ -53,15 +53,24 @@ def _lost(known: Mapping) -> str:
 
 
 def _where(known: Mapping) -> str:
+    back = known.get("warning_gone_share") is not None
     if known.get("top_lost_is_clear"):
+        if back:
+            return N_(
+                "{top_lost_series:text} owners leave most, {top_lost_series_share:share} of them in a year; of {least_lost_series:text} owners {least_lost_series_share:share}. Of the cars still away {warning_days:days} after a visit, {warning_gone_share:share} stay away, against {return_never_share:share} after any visit."
+            )
         return N_(
-            "{top_lost_series:text} owners leave most, {top_lost_series_share:share} of them in a year; of {least_lost_series:text} owners {least_lost_series_share:share}. Past day {warning_days:count} without a visit, few come back by themselves."
+            "{top_lost_series:text} owners leave most, {top_lost_series_share:share} of them in a year; of {least_lost_series:text} owners {least_lost_series_share:share}."
         )
-    if known.get("stage_in_use_exit_share") is not None and known.get("stage_new_exit_share") is not None:
+    if known.get("stage_in_use_exit_share") is not None and known.get("stage_new_exit_share") is not None and back:
         return N_(
-            "Of cars under warranty {stage_new_exit_share:share} went away in a year, of those out of it {stage_in_use_exit_share:share}. Past day {warning_days:count} without a visit, few come back by themselves."
+            "Of cars under warranty {stage_new_exit_share:share} stayed away or were sold in a year, of older ones in use {stage_in_use_exit_share:share}. Of those still away {warning_days:days} after a visit, {warning_gone_share:share} stay away, against {return_never_share:share} after any visit."
         )
-    return N_("Past day {warning_days:count} without a visit, few come back by themselves.")
+    if back:
+        return N_(
+            "Of the cars still away {warning_days:days} after a visit, {warning_gone_share:share} stay away, against {return_never_share:share} after any visit."
+        )
+    return N_("{absent_customers:count} owners who used to come have been away for more than {lost_months:months}.")
 
 
 def model_trust(facts: Mapping[str, Mapping]) -> str:

@@ -19,7 +19,8 @@ COLUMNS = ["class", "factor", "level", "n", "mean", "mean_others", "difference",
 
 def differences(screened: Screened, classes: pd.Series, target: Target) -> pd.DataFrame:
     """One row per class and factor, or level of a factor: class, factor, level, n (persons of known value), mean,
-    mean_others, difference (in standard deviations) with low and high, p, q, follows.
+    mean_others (both of the values as they are), difference (in standard deviations, single far values pulled in)
+    with low and high, p, q, follows.
 
     The difference is Cohen's d; its interval is that of Hedges and Olkin (1985, "Statistical methods for
     meta-analysis", ch. 5); p is Welch's; q is the false-discovery rate of Benjamini and Hochberg (1995) over all
@@ -28,10 +29,12 @@ def differences(screened: Screened, classes: pd.Series, target: Target) -> pd.Da
     """
     rows = []
     for factor in screened.information.index:
-        for level, values in _columns(screened.material[factor]):
+        for level, given, values in _columns(screened.material[factor]):
             for name in target.names:
                 own = (classes == name).to_numpy()
                 if (row := _row(values[own], values[~own])) is not None:
+                    if given is not values:
+                        row |= {"mean": _mean(given[own]), "mean_others": _mean(given[~own])}
                     rows.append({"class": name, "factor": factor, "level": level, **row})
     made = pd.DataFrame(rows, columns=[c for c in COLUMNS if c not in ("q", "follows")])
     made["q"] = stats.false_discovery(made["p"]).round(6)
@@ -41,18 +44,23 @@ def differences(screened: Screened, classes: pd.Series, target: Target) -> pd.Da
 
 
 def _columns(column: pd.Series):
-    """The factor itself, or one column of 0 and 1 per level."""
+    """The factor itself, or one column of 0 and 1 per level: level, values as they are, values with the ends pulled in."""
     if not is_text(column):
-        values = column.to_numpy(float)
+        given = values = column.to_numpy(float)
         known = values[~np.isnan(values)]
         if len(known):
             values = np.clip(values, *np.quantile(known, [PULLED_IN, 1 - PULLED_IN]))
         if len(np.unique(values[~np.isnan(values)])) < 2:
-            values = column.to_numpy(float)  # so rare a value that pulling in would take it away
-        yield None, values
+            values = given  # so rare a value that pulling in would take it away
+        yield None, given, values
         return
     for level in sorted(set(column.dropna()) - {OTHER}):
-        yield level, (column == level).to_numpy(float) + np.where(column.isna(), np.nan, 0)
+        values = (column == level).to_numpy(float) + np.where(column.isna(), np.nan, 0)
+        yield level, values, values
+
+
+def _mean(values: np.ndarray) -> float:
+    return round(float(np.nanmean(values)), 6)
 
 
 def _row(own: np.ndarray, others: np.ndarray) -> dict | None:

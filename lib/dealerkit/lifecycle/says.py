@@ -46,7 +46,7 @@ def first_steps(facts: Mapping[str, Mapping]) -> list[tuple[str, str, str, dict]
                 N_("Call {past_warning_reachable_count:count|customer|customers} past their warning day"),
                 "",
                 N_(
-                    "not seen for longer than the warning day of their model line ({warning_days:days} over all), and not lost yet; they have a usable phone and did not refuse"
+                    "a car of theirs was not seen for longer than the warning day of its model line ({warning_days:days} over all), and is not lost yet; they have a usable phone and did not refuse"
                 ),
                 {},
             )
@@ -57,9 +57,7 @@ def first_steps(facts: Mapping[str, Mapping]) -> list[tuple[str, str, str, dict]
             (
                 N_("Call {at_risk_reachable_count:count|customer|customers} likely to go"),
                 gain,
-                N_(
-                    "probability {churn_alert_probability:share} or more; many are among those past their warning day; leave some uncalled, drawn by lot, to see the effect"
-                ),
+                _called(known),
                 {},
             )
         )
@@ -84,6 +82,23 @@ def first_steps(facts: Mapping[str, Mapping]) -> list[tuple[str, str, str, dict]
             )
         )
     return made
+
+
+def _called(known: Mapping) -> str:
+    """How those likely to go are called; how many of them are called already, where that tells of no single person."""
+    both = known.get("at_risk_waiting_count") or 0
+    rest = (known["at_risk_reachable_count"] or 0) - both
+    if not known["at_risk_reachable_yuan"]:
+        return N_(
+            "probability {churn_alert_probability:share} or more; leave some uncalled, drawn by lot, to see the effect"
+        )
+    if both >= 5 and (rest >= 5 or not rest):
+        return N_(
+            "probability {churn_alert_probability:share} or more, {at_risk_waiting_count:count} of them past their warning day as well; the yuan are what is expected to go with them; leave some uncalled, drawn by lot, to see the effect"
+        )
+    return N_(
+        "probability {churn_alert_probability:share} or more; the yuan are what is expected to go with them; leave some uncalled, drawn by lot, to see the effect"
+    )
 
 
 def verdict(found: Found) -> str:
@@ -113,7 +128,7 @@ def losing(found: Found) -> str:
     if found.loss.cars.empty:
         return N_("No car came before the year that ended now, so that none could be lost in it.")
     return N_(
-        "Lost in the last year: of {lost_base_count:count|car that came|cars that came} a year ago, {lost_cars_count:count} were not seen for {lost_definition_months:months} or longer, held by {lost_persons_count:count|customer|customers}. {lost_gone_count:count|car that came a year ago is|cars that came a year ago are} known to have been sold, traded in or scrapped since, and not counted."
+        "Lost in the last year: of {lost_base_count:count|car that came|cars that came} a year ago, {lost_cars_count:count} were not seen for {lost_definition_months:months} or longer, held by {lost_persons_count:count|customer|customers}. {lost_gone_count:count|car that came a year ago is|cars that came a year ago are} known to have been sold, traded in or scrapped since, and not counted. Of all cars in hand that ever came, {lost_in_force_share:share} were not seen for so long: those lost in earlier years are among them. A customer counts as away only when none of the cars came."
     )
 
 
@@ -122,7 +137,18 @@ def expecting(found: Found) -> str:
     if not found.churn.works:
         return N_("How many are likely to go cannot be said without a model or a tested rule.")
     return N_(
-        "Expected to stay away, of {churn_cars_count:count} cars that come now: {churn_expected_count:count} ({churn_expected_count_low:count} to {churn_expected_count_high:count}). Probabilities are those of the model; the sums are scaled to what was lost at the test, {churn_test_ratio:number} times what was predicted. A customer is lost when all cars are; the probability of that is {churn_joined:label}. {at_risk_count:count|customer is|customers are} at {churn_alert_probability:share} or more; {at_risk_reachable_count:count} of them have a usable phone and did not refuse."
+        "Expected to stay away, of {churn_cars_count:count} cars that come now: {churn_expected_count:count} ({churn_expected_count_low:count} to {churn_expected_count_high:count}). Probabilities come from: {churn_used:label}; the sums are scaled to what was lost at the test, {churn_test_ratio:number} times what was predicted. A customer is lost when all cars are; the probability of that is {churn_joined:label}. {at_risk_count:count|customer is|customers are} at {churn_alert_probability:share} or more; {at_risk_reachable_count:count} of them have a usable phone and did not refuse."
+    )
+
+
+def points_title(found: Found) -> str:
+    """Title of the table of points, a message; it says so when the points are not what is used."""
+    if found.churn.works and found.churn.evaluation.used == "scorecard":
+        return N_(
+            "Points of the scorecard, its widest factors; more points, more likely to stay away; associated, not proven"
+        )
+    return N_(
+        "Points of the scorecard, its widest factors; not used for the probabilities above; more points, more likely to stay away; associated, not proven"
     )
 
 

@@ -226,6 +226,7 @@ def _churn_facts(found: Found) -> dict[str, tuple]:
         "at_risk_reachable_yuan": (called["probability"].astype(float) * called["yuan_12m"].fillna(0)).sum()
         if works and found.history.has_yuan and len(called) >= LEAST
         else None,
+        "at_risk_waiting_count": int(called["person_id"].isin(found.waiting["person_id"]).sum()) if works else None,
         "churn_joined": JOINED[study.joint] if works else None,
     }
     for name, key in (("churn_expected_count", "cars"), ("churn_expected_yuan", "yuan"), ("churn_test_ratio", "ratio")):

@@ -187,8 +187,8 @@ def segment_table(segments: Segments, factors: pd.DataFrame, clustered: Clustere
                 "yuan_share": yuan / total if total else np.nan,
                 "yuan_per_person": yuan / len(own),
                 "visits_per_person": own["visits_count_24m"].astype(float).mean(),
-                "recency_days": own["recency_days"].astype(float).median(),
-                "km_per_year": own["odometer_km_per_year"].astype(float).median(),
+                "recency_days": _median(own["recency_days"]),
+                "km_per_year": _median(own["odometer_km_per_year"]),
             }
         )
     columns = [
@@ -206,6 +206,11 @@ def segment_table(segments: Segments, factors: pd.DataFrame, clustered: Clustere
         table["jaccard"] = clustered.profile["jaccard"].to_numpy()
     table["words"] = [_words(row, t) for row in table.to_dict("records")]
     return table
+
+
+def _median(column: pd.Series) -> float:
+    known = column.dropna().astype(float)
+    return float(known.median()) if len(known) else np.nan
 
 
 WORDS = N_(
@@ -323,13 +328,13 @@ PLAIN_LEAD = N_(
 
 SAID = {
     "groups": N_(
-        "{segments_found:count} groups: under resampling the weakest keeps {cluster_weakest_jaccard:share} of its members, and between any two groups customers thin out by at least {cluster_weakest_valley_share:share}."
+        "{segments_found:count} groups: under resampling the weakest keeps {cluster_weakest_jaccard:share} of its members, and at every border stand at least {cluster_weakest_valley_share:share} fewer customers than beside it."
     ),
     "pattern": N_(
-        "{segments_found:count} groups can be seen, but not all are apart: under resampling the weakest keeps {cluster_weakest_jaccard:share} of its members, and at one border customers thin out by only {cluster_weakest_valley_share:share}."
+        "{segments_found:count} groups can be seen, but not all are apart: under resampling the weakest keeps {cluster_weakest_jaccard:share} of its members, and at the weakest border stand only {cluster_weakest_valley_share:share} fewer customers than beside it."
     ),
     "none": N_(
-        "No natural groups. The best cut, into {segments_tried:count}, scores {cluster_silhouette:number}; data of the same spread without any group scores {cluster_reference_silhouette:number}. Under resampling its weakest part keeps {cluster_weakest_jaccard:share} of its members; at a border customers thin out by {cluster_weakest_valley_share:share}, where a gap needs {cluster_gap_share:share}."
+        "No natural groups. The best cut, into {segments_tried:count}, scores {cluster_silhouette:number} of 1; data of the same spread without any group score {cluster_reference_silhouette:number}. Drawn again, its weakest part keeps {cluster_weakest_jaccard:share} of its members. At its weakest border stand {cluster_weakest_valley_share:share} fewer customers than beside it; a gap would be {cluster_gap_share:share} fewer."
     ),
     "too_few": N_(
         "Only {clustered_count:count} owners came {cluster_min_visits:count} times or more: too few to look for groups."
