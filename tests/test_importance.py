@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dealerkit import charts, importance, stats
-from dealerkit.importance import differing, screening, target, tree, views, weighing
+from dealerkit.importance import differing, says, screening, target, tree, views, weighing
 from dealerkit.params import ImportanceParams, Params
 from dealerkit.report.translate import Translator, fields
 
@@ -242,13 +242,13 @@ def test_ranks_that_cannot_be_told_apart_share_their_interval():
 
 def test_a_first_place_that_may_be_another_s_is_not_claimed(studied):
     _, study = studied
-    assert "tells the" in views.headline(study)[0]
-    assert views.rank_note(study) == "first of {importance_groups_count:count} for sure"
+    assert "” goes most with the {importance_target:label}" in says.headline(study)[0]
+    assert says.rank_note(study).endswith("first of {importance_groups_count:count} for sure")
     ranking = study.others.ranking.assign(rank_low=1, rank_high=2)
     tied = replace(study, others=replace(study.others, ranking=ranking))
-    assert "is among the {importance_first_count:count} factors" in views.headline(tied)[0]
-    assert views.facts(tied, LIMITS)["importance_first_count"][0] == len(ranking)
-    assert views.rank_note(tied).startswith("rank 1 to")
+    assert "is among what goes most with the {importance_target:label}" in says.headline(tied)[0]
+    assert views.facts(tied, LIMITS, T)["importance_first_count"][0] == len(ranking)
+    assert "; rank 1 to" in says.rank_note(tied)
 
 
 def test_the_interval_is_widened_for_persons_shared_by_resamplings():
@@ -368,7 +368,7 @@ def test_no_tree_is_drawn_from_noise():
     screened = screening.Screened(material, pd.DataFrame(), tuple(material), (), pd.Series(dtype=float), about, {})
     study = importance.Study(aim, screened, rules=found)
     assert views.tree_rows(study, T)[0].empty
-    assert [title for title, _why, _remedy in views.gaps(study, pd.DataFrame(), T)] == ["Decision tree"]
+    assert [title for title, _why, _remedy in says.gaps(study, pd.DataFrame(), T)] == ["Decision tree"]
 
 
 # ---- what the page says when there is nothing to say ---------------------------------------------------------------
@@ -394,12 +394,12 @@ def test_bad_input_makes_a_page_that_says_so(case):
     owners = bad_inputs()[case]
     aim = importance.choose_target(owners, PARAMS)
     study = importance.study(owners, aim, words(*NAMES, unreadable=("clv_yuan",)), PARAMS)
-    told = views.facts(study, LIMITS)
-    assert views.gaps(study, owners, T)
-    template, _lead = views.headline(study)
+    told = views.facts(study, LIMITS, T)
+    assert says.gaps(study, owners, T)
+    template, _lead = says.headline(study)
     said = T.say(template, **{n: told[n][0] for n, _ in fields(template)})
     assert "not known" not in said
-    assert views.verdict(study)
+    assert says.verdict(study)
     assert told["important_factor_first"][0] is None
     for made in (views.top(study, study.others, T), views.map_of_differences(study, T), views.set_aside(study, T)):
         assert isinstance(made, pd.DataFrame)
@@ -414,4 +414,4 @@ def test_one_class_only_is_a_stated_gap():
     classes = pd.DataFrame({"person_id": ids(300), "value_tier": "high", "loyalty_bond": "loyal"})
     study = importance.study(dealer(300), importance.choose_target(dealer(300), PARAMS, None, classes), words(), PARAMS)
     assert study.target is None
-    assert views.gaps(study, dealer(300), T)[0][1].startswith("No classes to explain")
+    assert says.gaps(study, dealer(300), T)[0][1].startswith("No classes to explain")

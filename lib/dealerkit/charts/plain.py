@@ -254,6 +254,11 @@ def heat(
         return fig
 
 
+def heat_size(frame: pd.DataFrame) -> str:
+    """Size in which the columns of a heat map have room: ``third`` up to four."""
+    return "third" if len(frame.columns) <= 4 else "wide"
+
+
 def stacked_share(
     frame: pd.DataFrame, x: str, parts: Sequence[str], part_texts: Sequence[str], t: Words, size: str = "wide"
 ) -> Figure:

@@ -7,7 +7,6 @@ import pandas as pd
 from dealerkit.importance import Study
 from dealerkit.importance.differing import COLUMNS
 from dealerkit.importance.screening import STEPS
-from dealerkit.importance.target import FEWEST_OF_CLASS, FEWEST_OWNERS
 from dealerkit.importance.tree import Node, Split
 from dealerkit.importance.weighing import Weighed
 from dealerkit.messages import N_
@@ -61,8 +60,8 @@ def sure(weighed: Weighed | None) -> pd.DataFrame:
     return pd.DataFrame(columns=["group"]) if weighed is None else weighed.ranking[weighed.ranking["low"] > 0]
 
 
-def facts(study: Study, params: ImportanceParams) -> dict[str, tuple]:
-    """Facts of the page: name → (value, rows, table). What could not be found is None."""
+def facts(study: Study, params: ImportanceParams, t) -> dict[str, tuple]:
+    """Facts of the page: name → (value, rows, table), in the words of ``t``. What could not be found is None."""
     target, screened, others, everything = study.target, study.screened, study.others, study.all_factors
     about = None if screened is None else screened.about["label"]
     rows = 0 if target is None else len(target.of)
@@ -86,9 +85,32 @@ def facts(study: Study, params: ImportanceParams) -> dict[str, tuple]:
     for place, name in enumerate(("first", "second", "third")):
         made |= _placed(f"important_factor_{name}", sure(others), place, about)
     made |= _placed("importance_definer_first", _defining(study), 0, about)
+    for end, row in zip(("most", "least"), ends(study) or (None, None), strict=True):
+        made[f"important_factor_{end}_class"] = None if row is None else target.shown(t)[row["class"]]
+        made[f"important_factor_{end}_mean"] = None if row is None else _mean(row, t)
     made |= _tree_facts(study)
     made |= {f"importance_{name}": value for name, value in params.model_dump().items()}
     return {name: (value, rows, "person_factors") for name, value in made.items()}
+
+
+def ends(study: Study) -> tuple[dict, dict] | None:
+    """Of the most important factor the classes with the greatest and the least mean, as rows of the differences; None
+    where it has no mean, or chance may explain how a class differs."""
+    found = sure(study.others)
+    if found.empty or study.differences is None:
+        return None
+    factor = found["group"].iloc[0][0]
+    own = study.differences[(study.differences["factor"] == factor) & study.differences["level"].isna()]
+    if len(own) < 2:
+        return None
+    ends = own.loc[own["mean"].idxmax()].to_dict(), own.loc[own["mean"].idxmin()].to_dict()
+    clear = all(e["q"] < FALSE_DISCOVERIES and abs(e["difference"]) >= SMALLEST_DIFFERENCE for e in ends)
+    return ends if clear else None
+
+
+def _mean(row: dict, t) -> str:
+    kind = unit(row["factor"])
+    return t.value(_figures(row["mean"], kind), kind)
 
 
 def _defining(study: Study) -> pd.DataFrame:
@@ -133,64 +155,6 @@ def _tree_facts(study: Study) -> dict:
     return dict(zip(names, (a.value, a.low, a.high, found.by_size, len(list(found.root.leaves()))), strict=True))
 
 
-def headline(study: Study) -> tuple[str, str]:
-    """The finding and the sentence under it, as messages of facts."""
-    if study.all_factors is None:
-        return N_("What sets customers apart cannot be said from these data"), N_(
-            "Why, and what would help, is said below."
-        )
-    if not study.all_factors.has_skill:
-        return (
-            N_("No factor known tells the {importance_target:label} apart better than drawing lots"),
-            N_(
-                "{importance_all_skill:share} are placed right ({importance_all_skill_low:share} to {importance_all_skill_high:share}), {importance_by_lot:share} by lot. So no order of importance is shown."
-            ),
-        )
-    found = len(sure(study.others))
-    if not found:
-        return (
-            N_("Beyond what defines them, nothing known tells the {importance_target:label} apart"),
-            N_(
-                "What defines them shows first of all in “{importance_definer_first:text}”. No other factor stands out from chance, so none is ranked."
-            ),
-        )
-    lead = N_(
-        "What defines them (first of all “{importance_definer_first:text}”) is set aside here, since it would explain them trivially."
-    )
-    if found > 2:
-        lead = N_(
-            "Next come “{important_factor_second:text}” ({important_factor_second_points:points}) and “{important_factor_third:text}” ({important_factor_third_points:points}). What defines them, first of all “{importance_definer_first:text}”, is set aside: it would explain them trivially."
-        )
-    if sure(study.others)["rank_high"].iloc[0] > 1:
-        return (
-            N_(
-                "Beyond what defines them, “{important_factor_first:text}” is among the {importance_first_count:count} factors that tell the {importance_target:label} apart best: without it, {important_factor_first_points:points} fewer are placed right"
-            ),
-            lead,
-        )
-    return (
-        N_(
-            "Beyond what defines them, “{important_factor_first:text}” tells the {importance_target:label} apart best: without it, {important_factor_first_points:points} fewer are placed right"
-        ),
-        lead,
-    )
-
-
-def verdict(study: Study) -> str:
-    """How far the model of the other factors can be trusted, as a message of facts."""
-    if study.others is None:
-        return N_(
-            "Every factor left after the screening defines the classes or follows from their definition; nothing else is known of the persons."
-        )
-    if study.others.has_skill:
-        return N_(
-            "From the factors that do not define them, {importance_skill:share} of persons not learned from are placed in the right class ({importance_skill_low:share} to {importance_skill_high:share}, averaged over the classes), against {importance_by_lot:share} by drawing lots. Of two persons of different classes the model tells which is which in {importance_skill_auc:share} of cases ({importance_skill_auc_low:share} to {importance_skill_auc_high:share}; lots: 50 %)."
-        )
-    return N_(
-        "From the factors that do not define them, {importance_skill:share} of persons not learned from are placed in the right class ({importance_skill_low:share} to {importance_skill_high:share}), against {importance_by_lot:share} by drawing lots: no better than chance, so nothing is ranked."
-    )
-
-
 # ---- importance ----------------------------------------------------------------------------------------------------
 
 
@@ -221,16 +185,6 @@ def top(study: Study, weighed: Weighed | None, t, most: int = 10) -> pd.DataFram
 def surely(frame: pd.DataFrame, names: str = "factor") -> list[str]:
     """Factors of `top` whose interval lies above nothing, as the column of names has them."""
     return frame.loc[frame["sure"].astype(bool), names].tolist()
-
-
-def rank_note(study: Study) -> str:
-    """How sure the first place is, as a message of facts."""
-    found = sure(study.others)
-    if not len(found):
-        return N_("no factor is ranked")
-    if found["rank_high"].iloc[0] == 1:
-        return N_("first of {importance_groups_count:count} for sure")
-    return N_("rank 1 to {important_factor_first_rank_high:count} of {importance_groups_count:count}")
 
 
 def set_aside(study: Study, t) -> pd.DataFrame:
@@ -421,59 +375,7 @@ def map_of_differences(study: Study, t, most: int = 8) -> pd.DataFrame:
     return made.rename_axis(index=None)
 
 
-# ---- gaps ----------------------------------------------------------------------------------------------------------
-
-
-def gaps(study: Study, owners: pd.DataFrame, t) -> list[tuple[str, str, str]]:
-    """What could not be said of the classes: (title, why, remedy) each, in the words of ``t``."""
-    title, found = t.text(N_("What sets customers apart")), []
-    if study.target is None:
-        why = N_(
-            "No classes to explain: the natural groups are not to be trusted, and neither value nor loyalty can be told."
-        )
-        found.append(
-            (
-                title,
-                t.text(why),
-                t.text(N_("Deliver amounts with the visits (column total_yuan), and a longer history.")),
-            )
-        )
-    elif not study.target.enough:
-        counts = {"persons": len(study.target.of), "classes": len(study.target.names)}
-        why = t.say(
-            N_("{persons:count|owner|owners} in {classes:count|class|classes} of {fewest:count} persons or more: too few to learn from (at least {least:count} in two classes)."),
-            **counts, fewest=FEWEST_OF_CLASS, least=FEWEST_OWNERS,
-        )  # fmt: skip
-        found.append((title, why, t.text(N_("Deliver more customers, or a longer history of visits."))))
-    elif not study.screened.kept:
-        why = t.text(N_("No factor was left after the screening: all are constant, mostly unknown or tell nothing."))
-        found.append(
-            (
-                title,
-                why,
-                t.text(N_("Deliver more of what is known of the customers (birth date, occupation, contacts).")),
-            )
-        )
-    if len(owners) and not owners["spend_yuan_all"].notna().any():
-        found.append(
-            (
-                t.text(N_("Importance of money")),
-                t.text(N_("No workshop visit has an amount, so spending and value take no part.")),
-                t.text(N_("Deliver the settled total with the visits (column total_yuan).")),
-            )
-        )
-    if study.rules is not None and not study.rules.has_skill:
-        found.append(
-            (
-                t.text(N_("Decision tree")),
-                t.say(
-                    N_("A small tree places {tree:share} right, naming the largest class {size:share}: the difference may be chance, so no tree is drawn."),
-                    tree=study.rules.accuracy.value, size=study.rules.by_size,
-                ),
-                t.text(N_("The table of differences above still holds.")),
-            )
-        )  # fmt: skip
-    return found
+# ---- what is saved ----------------------------------------------------------------------------------------------------
 
 
 def tables(study: Study) -> dict[str, pd.DataFrame]:

@@ -24,6 +24,10 @@ TONES = ("good", "warn", "bad", "plain")
 DIRECTIONS = ("better", "worse", "flat", "none")
 _STYLE = Path(__file__).parent / "template"
 _DAY = re.compile(r"\b\d{4}-\d\d-\d\d(?: \d\d:\d\d)?\b")
+#: An interval, with or without the value before it: kept on one line in a table.
+_INTERVAL = re.compile(r"(?=.*(?: to | 至|至 |–))[−¥\d].{2,30}")
+#: A unit in letters after the number of a card, set smaller than the number.
+_UNIT = re.compile("(?<=\\d)[ \u00a0]([a-z]{3,}|个[^\\d]+)$")
 _GLUE = re.compile(r"(?<=[¥\d]) (?=[\d%]|M\b|bn\b|km\b|/ 100|万元|亿元|元|公里|个|年|月|日)|(?<=\d /) (?=100)")
 
 
@@ -96,7 +100,7 @@ def cards(items: Sequence[Card], t: Translator) -> str:
         word = words.get(card.direction)
         done.append(
             f'<div class="dk-card"{_origin(card.origin)}><div class="dk-label">{esc(card.label)}</div>'
-            f'<div class="dk-value">{esc(card.value)}</div>'
+            f'<div class="dk-value">{_value(card.value)}</div>'
             + (
                 f'<div class="dk-change {card.direction}">{esc(card.change)}'
                 + (f' <span class="dk-word">{esc(word)}</span>' if word else "")
@@ -113,6 +117,10 @@ def cards(items: Sequence[Card], t: Translator) -> str:
             + "</div>"
         )
     return _group("cards", done)
+
+
+def _value(text: str) -> str:
+    return _UNIT.sub('\u00a0<span class="dk-unit">\\1</span>', esc(text))
 
 
 @dataclass(frozen=True)
@@ -319,6 +327,8 @@ def _cell(frame: pd.DataFrame, i: int, col: Col, rules: Mapping[str, _Guard], t:
         largest = float(frame[col.name].abs().max())
         part = 100 * abs(float(value)) / largest if largest else 0
         bar = f'<span class="dk-bar"><i style="width:{part:.0f}%"></i></span>'
+    if col.kind == "text" and _INTERVAL.fullmatch(str(value)):
+        return f'{opened}<span class="dk-nb">{esc(value)}</span></{element}>'
     shown = _DAY.sub(r'<span class="dk-nb">\g<0></span>', esc(t.value(value, col.kind)).replace(" · ", "\u00a0· "))
     return f"{opened}{shown}{bar}</{element}>"
 
