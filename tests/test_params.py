@@ -185,6 +185,14 @@ def test_every_mistake_is_reported_at_once(written):
         ("display_name: X\ngate: maybe", "gate = 'maybe'"),
         ("display_name: X\nengine: {threads: 0}", "engine.threads = 0"),
         ("a: b: c", "params/x.yaml, line 1, column 5: not valid YAML"),
+        ("display_name: X\nwindows:\n\tlost_months: 6", "indent with spaces: that line begins with a tab"),
+        (
+            "display_name: X\ntargets: {}\ntargets: {}",
+            "line 3, column 1: not valid YAML: the key 'targets' stands here a",
+        ),
+        ("display_name: X\nfiles: a.csv", "files = 'a.csv': a list is needed here"),
+        ("display_name: X\ndelivered_on: 31.3.2026", "no date; write year, month and day, as in 2026-06-30"),
+        ("display_name: X\nfiles: [{file: a.csv, tables: [customer]}]", "; nearest: 'customers'"),
         ("- a\n- b", "params/x.yaml holds no keys"),
         ("", "params/x.yaml holds no keys"),
     ],
@@ -251,6 +259,11 @@ def test_overrides_are_checked_like_a_file():
 def test_an_override_of_no_key_is_refused(key):
     with pytest.raises(UserError, match="is no key of the params"):
         params.load(ROOT / "params" / "demo.yaml").overridden({key: 1})
+
+
+def test_an_override_of_no_key_is_told_the_nearest():
+    with pytest.raises(UserError, match="nearest: 'windows.lost_months'"):
+        params.load(ROOT / "params" / "demo.yaml").overridden({"windows.lost_month": 1})
 
 
 def test_the_report_language_comes_from_the_environment_first(monkeypatch):

@@ -134,8 +134,10 @@ class Params(Part):
             for step in path:
                 part = part.get(step) if isinstance(part, dict) else None
             if not isinstance(part, dict) or last not in part:
+                known = [*data, *(f"{k}.{inner}" for k, v in data.items() if isinstance(v, dict) for inner in v)]
                 raise UserError(
-                    f"override {key!r} is no key of the params", f"the top-level keys are {', '.join(data)}"
+                    f"override {key!r} is no key of the params{nearest(key, known)}",
+                    f"the top-level keys are {', '.join(data)}; a key inside one is written as in windows.lost_months",
                 )
             part[last] = value
         return _validated(data, f"overrides for {self.dealer}")
@@ -159,6 +161,16 @@ class _Loader(yaml.SafeLoader):
             return super().construct_yaml_timestamp(node)
         except ValueError:
             return node.value
+
+    def construct_mapping(self, node, deep=False):
+        # YAML takes the last of two equal keys without a word: a block pasted in a second time would undo the first.
+        seen = set()
+        for key in (k for k, _ in node.value if isinstance(k, yaml.ScalarNode)):
+            if key.value in seen:
+                problem = f"the key {key.value!r} stands here a second time"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_timestamp)
@@ -184,10 +196,8 @@ def load(path: Path) -> Params:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(
-            f"params/{path.name}{where}: not valid YAML: {getattr(error, 'problem', error)}",
-            "mind indentation and colons; quote texts with special characters",
-        ) from None
+        problem = str(getattr(error, "problem", error))
+        raise UserError(f"params/{path.name}{where}: not valid YAML: {problem}", _yaml_remedy(problem)) from None
     if not isinstance(data, dict):
         raise UserError(f"params/{path.name} holds no keys", "`make new-dealer` starts one")
     data.setdefault("dealer", path.stem)
@@ -198,6 +208,17 @@ def load(path: Path) -> Params:
             "make both the same, or leave the key out",
         )
     return params
+
+
+def _yaml_remedy(problem: str) -> str:
+    if "'\\t'" in problem:
+        return "indent with spaces: that line begins with a tab"
+    if "second time" in problem:
+        return "put what stands under both into one, and delete the other"
+    return (
+        "mind indentation and colons (a space after each); quote texts with special characters; where that line looks "
+        "right, a quote or bracket above it was not closed"
+    )
 
 
 def _validated(data: dict, where: str) -> Params:
@@ -222,7 +243,22 @@ def _explain(error: dict) -> str:
         return f"{key}: unknown key{nearest(loc[-1], _keys_beside(loc[:-1]))}; allowed: {', '.join(sorted(_keys_beside(loc[:-1])))}"
     if error["type"] == "missing":
         return f"{key}: missing; it is required"
-    return f"{key} = {_short(error['input'])}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{key} = {_short(error['input'])}: {_allowed(error)}"
+
+
+def _allowed(error: dict) -> str:
+    """What is wrong with the value, in words for those who write params rather than programs."""
+    kind, message, context = error["type"], error["msg"].removeprefix("Value error, "), error.get("ctx", {})
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", context["expected"])
+        return message + nearest(str(error["input"]), choices)
+    if kind == "string_pattern_mismatch":
+        return "small letters, digits and _ only, the first a letter, and not too long"
+    if kind in ("tuple_type", "list_type"):
+        return "a list is needed here: each entry on a line of its own that begins with -, or all between [ and ]"
+    if kind.startswith("date_"):
+        return "no date; write year, month and day, as in 2026-06-30"
+    return message
 
 
 def _short(value: Any) -> str:
