@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dealerkit import charts, propensity, summary
-from dealerkit.lifecycle import History, churn, clustered, history, lost, returns, says, stages, views
+from dealerkit.lifecycle import History, churn, clustered, drift, history, lost, returns, says, stages, views
 from dealerkit.params import Params, months_before
 from dealerkit.report.translate import Translator, fields
 
@@ -558,3 +558,21 @@ def test_how_many_are_called_already_is_not_told_of_few(both, told):
     known["at_risk_reachable_yuan"] = None
     (step,) = says.first_steps({name: {"value": value} for name, value in known.items()})
     assert step[1] == "" and "yuan" not in step[2]
+
+
+class _Model:
+    class scorecard:
+        variables = ()
+
+
+def test_drift_by_hand_and_only_beyond_chance():
+    before = pd.DataFrame({"recency_days": np.arange(1000) % 100})
+    same, moved = before.sample(500, random_state=1), pd.DataFrame({"recency_days": np.arange(500) % 20})
+    steady = drift.drift(_Model, before, same, "recency_days")
+    assert steady["verdict"].tolist() == ["steady"] and steady["index"][0] < steady["bound"][0]
+    assert drift.facts(steady)["drift_moved_count"][0] == 0 and "none of" in drift.said(steady)
+    (far,) = drift.drift(_Model, before, moved, "recency_days").to_dict("records")
+    # 200, 200, 200, 200, 200 of 1000 against 500, 0, 0, 0, 0 of 500; half a case more in every bin, one empty in both.
+    p, q = np.full(5, 200.5 / 1002.5), np.array([500.5, 0.5, 0.5, 0.5, 0.5]) / 502.5
+    assert far["index"] == pytest.approx(((q - p) * np.log(q / p)).sum(), abs=1e-4) and far["verdict"] == "moved far"
+    assert drift.drift(_Model, before, moved.head(29), "recency_days").empty

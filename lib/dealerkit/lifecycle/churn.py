@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dealerkit import propensity
-from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, clustered, ends
+from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, clustered, drift, ends
 from dealerkit.params import Params, months_before
 
 OUTCOME, RULE = "is_lost", "recency_days"
@@ -37,6 +37,7 @@ class Study:
         joint: how a person's cars are joined: "product" or "smallest" probability.
         expected: name → (value, low, high): cars, yuan that are expected to be lost; ratio, what was lost ÷ what was
             predicted at the test.
+        moved: of `drift.drift`, the cars scored against those of the last day learned from; empty without a model.
     """
 
     rows: pd.DataFrame
@@ -47,6 +48,7 @@ class Study:
     persons: pd.DataFrame
     joint: str
     expected: dict[str, tuple[float, float, float]]
+    moved: pd.DataFrame
 
     @property
     def works(self) -> bool:
@@ -79,7 +81,7 @@ def labelled(rows: pd.DataFrame, history: History, params: Params) -> pd.DataFra
     made, churn = [], params.churn
     for origin in churn.origins(history.as_of):
         part = rows[pd.to_datetime(rows["origin"]) == pd.Timestamp(origin)]
-        part = part[part["recency_days"] <= params.windows.lost_months * DAYS_PER_MONTH]
+        part = _still_coming(part, params)
         # Counted back from as_of, as the origins are, so that no day lies between the windows.
         start = pd.Timestamp(_months_after(origin, churn.gap_months, history, params))
         end = pd.Timestamp(_months_after(origin, churn.gap_months + churn.outcome_months, history, params))
@@ -89,6 +91,10 @@ def labelled(rows: pd.DataFrame, history: History, params: Params) -> pd.DataFra
         lost = np.where(left.notna() & (left <= end), np.nan, (~came).astype(float))
         made.append(part.assign(**{OUTCOME: lost}))
     return pd.concat(made, ignore_index=True) if made else rows.head(0).assign(**{OUTCOME: np.nan})
+
+
+def _still_coming(cars: pd.DataFrame, params: Params) -> pd.DataFrame:
+    return cars[cars["recency_days"] <= params.windows.lost_months * DAYS_PER_MONTH]
 
 
 def _months_after(origin, months: int, history: History, params: Params):
@@ -121,14 +127,17 @@ def study(cars: pd.DataFrame, panel: pd.DataFrame, dictionary: pd.DataFrame, his
     now = rows[pd.to_datetime(rows["origin"]) == pd.Timestamp(history.as_of)]
     if not isinstance(evaluation, propensity.Evaluation):
         empty = pd.DataFrame(columns=["person_id", "probability", "yuan_12m", "is_reachable", "may_be_called"])
-        return Study(known, origins, trained, evaluation, pd.DataFrame(columns=SCORES), empty, SMALLEST, {})
+        none = pd.DataFrame(columns=SCORES), empty, SMALLEST, {}, pd.DataFrame(columns=drift.COLUMNS)
+        return Study(known, origins, trained, evaluation, *none)
     tested = known[is_test & known[OUTCOME].notna()]
     chance = propensity.score(trained, tested, evaluation.used)
     joint = joining(tested, chance)
     scores = _scores(trained, evaluation.used, now, params)
     persons = _persons(scores, now, panel, joint, history)
     expected = _expected(scores, tested.assign(p=chance), history)
-    return Study(known, origins, trained, evaluation, scores, persons, joint, expected)
+    latest = known[pd.to_datetime(known["origin"]) == pd.Timestamp(params.churn.origins(history.as_of)[-2])]
+    moved = drift.drift(trained, latest, _still_coming(now, params), RULE)
+    return Study(known, origins, trained, evaluation, scores, persons, joint, expected, moved)
 
 
 def _origins(known: pd.DataFrame, params: Params, history: History) -> pd.DataFrame:
@@ -167,8 +176,7 @@ def yearly_yuan(cars: pd.DataFrame) -> pd.Series:
 
 def _scores(model, used: str, now: pd.DataFrame, params: Params) -> pd.DataFrame:
     """Scores of the cars in hand that are not lost yet, in the order of person and car."""
-    held = now[now["recency_days"] <= params.windows.lost_months * DAYS_PER_MONTH]
-    held = held.sort_values(["person_id", "vin"], ignore_index=True)
+    held = _still_coming(now, params).sort_values(["person_id", "vin"], ignore_index=True)
     made = held[["person_id", "vin", "series"]].assign(
         probability=propensity.score(model, held, used), model=used, yuan_12m=yearly_yuan(held)
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dealerkit import propensity, stats
-from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, churn, history, lost, returns, stages
+from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, churn, drift, history, lost, returns, stages
 from dealerkit.messages import N_
 from dealerkit.params import Params, months_before
 
@@ -23,6 +23,7 @@ JOINED = {
     churn.PRODUCT: N_("the product of the probabilities of the cars, which came nearer to what happened at the test"),
     churn.SMALLEST: N_("the smallest probability of the cars, since the cars of one household tend to go together"),
 }
+MEASURED = ["model", "measure", "value", "low", "high"]
 _PERSON = N_("{label:text} (customer)")
 _MISSING, _REST = N_("not known"), N_("all others")
 
@@ -128,7 +129,8 @@ def _waiting(curves: list[returns.Curve], now: pd.DataFrame, people: pd.DataFram
 
 def facts(found: Found) -> dict[str, tuple]:
     """Facts of the page: name → (value, rows, table)."""
-    return _loss_facts(found) | _curve_facts(found) | _churn_facts(found) | _stage_facts(found)
+    made = _loss_facts(found) | _curve_facts(found) | _churn_facts(found)
+    return made | drift.facts(found.churn.moved) | _stage_facts(found)
 
 
 def _loss_facts(found: Found) -> dict[str, tuple]:
@@ -473,14 +475,12 @@ def tables(found: Found) -> dict[str, pd.DataFrame]:
     """Tables to save, by name."""
     moves = [found.car_moves.assign(unit="car"), found.person_moves.assign(unit="person")]
     study, works = found.churn, found.churn.works
-    as_of = found.history.as_of
-    none = pd.DataFrame(columns=["model", "measure", "value", "low", "high"])
     points = propensity.points(study.model) if isinstance(study.model, propensity.Propensity) else None
     if points is not None:
         points = points.assign(categories=[_joined(c) for c in points["categories"]])
     return {
-        "car_stages": at(found.car_stages, as_of).drop(columns="origin"),
-        "person_stages": at(found.person_stages, as_of).drop(columns="origin"),
+        "car_stages": at(found.car_stages, found.history.as_of).drop(columns="origin"),
+        "person_stages": at(found.person_stages, found.history.as_of).drop(columns="origin"),
         "stage_transitions": pd.concat(moves, ignore_index=True),
         "return_curves": returns.table(found.curves).round({"away": 6, "low": 6, "high": 6}),
         "lost_series": lost.by_series(found.loss),
@@ -488,8 +488,9 @@ def tables(found: Found) -> dict[str, pd.DataFrame]:
         "lost_ranks": found.ranks.reset_index(),
         "churn_scores": study.scores,
         "churn_persons": study.persons,
+        "churn_drift": study.moved,
         "churn_origins": study.origins,
-        "churn_metrics": study.evaluation.measures if works else none,
+        "churn_metrics": study.evaluation.measures if works else pd.DataFrame(columns=MEASURED),
         "churn_calibration": study.evaluation.calibration if works else calibration_rows(found),
         "scorecard_points": points if points is not None else pd.DataFrame(columns=["factor", "bin", "points"]),
     }

@@ -17,7 +17,7 @@ from dealerkit.stats.bins import (
     is_number,
     woe,
 )
-from dealerkit.stats.chance import Drift, false_discovery, psi
+from dealerkit.stats.chance import STEADY, Drift, false_discovery, psi
 from dealerkit.stats.intervals import STATISTICS, bootstrap_interval, wilson
 from dealerkit.stats.leaks import leakage
 from dealerkit.stats.ranking import MEASURES, auc, calibration_table, group_draws, measures
@@ -25,6 +25,7 @@ from dealerkit.stats.ranking import MEASURES, auc, calibration_table, group_draw
 __all__ = [
     "MEASURES",
     "STATISTICS",
+    "STEADY",
     "Binning",
     "Drift",
     "as_numbers",
