@@ -361,3 +361,22 @@ def test_any_text_is_computed_or_refused_in_words(text):
         value(blank, text, KEY)
     except UserError as error:
         assert str(error).startswith(KEY)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("(a is not null) is null", [False, False]),
+        ("(a is null) = (b is null)", [True, False]),
+        ("(not (a > 0)) is null", [False, True]),
+        ("(not (a > 0)) is not null", [True, False]),
+        ("(not (a > 0)) is distinct from (b > 2)", [False, True]),
+        ("(a is distinct from b) is null", [False, False]),
+        ("(a is not distinct from b) = (b > 2)", [True, False]),
+        ("(a between 1 and 2) is not null", [True, False]),
+        ("(not (a in (1, 2))) is null", [False, True]),
+    ],
+)
+def test_a_condition_within_a_condition_keeps_its_brackets(text, expected):
+    table = ibis.memtable({"a": [1.0, None], "b": [2.0, 3.0]})
+    assert table.mutate(x=condition(table, text, KEY)).to_pandas()["x"].tolist() == expected

@@ -37,6 +37,11 @@ class Made:
     literal: str | None = None
 
 
+def _not(condition: ir.BooleanValue) -> ir.BooleanValue:
+    """The contrary. Not ``~``: its SQL has no brackets, so that what follows would bind to its inside."""
+    return condition.cast("int64") == 0
+
+
 def _kind(type_: dt.DataType) -> str:
     tests = (("number", type_.is_numeric() and not type_.is_boolean()), ("text", type_.is_string()), ("boolean", type_.is_boolean()), ("date", type_.is_date()), ("time", type_.is_timestamp()))  # fmt: skip
     return next((kind for kind, yes in tests if yes), "other")
@@ -136,7 +141,9 @@ class Translator:
 
     def negated(self, node: exp.Not) -> Made:
         return Made(
-            "boolean", ~self.wanted("boolean", node.this, "'not'", "compare it with something first").value, said(node)
+            "boolean",
+            _not(self.wanted("boolean", node.this, "'not'", "compare it with something first").value),
+            said(node),
         )
 
     def compared(self, node: exp.Binary) -> Made:
@@ -168,14 +175,14 @@ class Translator:
         if not isinstance(node.expression, exp.Boolean):
             raise self.wrong(f"{said(node)!r}: is takes null, true or false", "compare with =")
         made = self.wanted("boolean", node.this, "'is true' and 'is false'")
-        met = made.value if node.expression.this else ~made.value
+        met = made.value if node.expression.this else _not(made.value)
         return Made("boolean", met.fill_null(False), said(node))
 
     def like(self, node: exp.Like | exp.ILike) -> Made:
         text = self.wanted("text", node.this, "'like'")
         pattern = self.pattern(node.expression, "a pattern of like")
         met = text.value.like(pattern) if isinstance(node, exp.Like) else text.value.ilike(pattern)
-        return Made("boolean", ~met if node.args.get("negate") else met, said(node))
+        return Made("boolean", _not(met) if node.args.get("negate") else met, said(node))
 
     def pattern(self, node: exp.Expression, what: str) -> str:
         if not (isinstance(node, exp.Literal) and node.is_string):
@@ -426,8 +433,8 @@ _CALCULATE = {
 _SIGNS = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 _COMPARE = {
     exp.EQ: lambda a, b: a == b, exp.NEQ: lambda a, b: a != b, exp.LT: lambda a, b: a < b, exp.LTE: lambda a, b: a <= b,
-    exp.GT: lambda a, b: a > b, exp.GTE: lambda a, b: a >= b, exp.NullSafeEQ: lambda a, b: a.identical_to(b),
-    exp.NullSafeNEQ: lambda a, b: ~a.identical_to(b),
+    exp.GT: lambda a, b: a > b, exp.GTE: lambda a, b: a >= b, exp.NullSafeEQ: lambda a, b: a.identical_to(b).cast("int64") == 1,
+    exp.NullSafeNEQ: lambda a, b: _not(a.identical_to(b)),
 }  # fmt: skip
 _TEXT = {
     exp.Length: ("length", "number"),
