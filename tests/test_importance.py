@@ -347,6 +347,24 @@ def test_the_tree_is_told_in_words_and_drawn():
         assert {"Label of member_level: Gold", "H", "M", "L"} <= set(shown)
 
 
+def test_whether_a_factor_is_known_can_be_the_question():
+    rng = np.random.default_rng(11)
+    known = rng.random(600) < 0.4
+    material = pd.DataFrame({"odometer_km_last": np.where(known, rng.uniform(1e3, 9e4, 600), np.nan)}, ids(600))
+    classes = pd.Series(np.where(known, "high", "low"), material.index)
+    aim = target.Target("value_tier", classes, {"high": "H", "low": "L"}, (), 0)
+    found = tree.rules(material, classes, aim, LIMITS)
+    assert not np.isfinite(found.root.split.threshold) and found.accuracy.value == 1
+    about = words("odometer_km_last").set_index("factor")
+    screened = screening.Screened(material, pd.DataFrame(), (), (), pd.Series(dtype=float), about, {})
+    told = views.tree_rows(importance.Study(aim, screened, rules=found), T)[0]
+    assert dict(zip(told["text"], told["n"])) == {
+        "All owners looked at": 600,
+        "Label of odometer_km_last: known": known.sum(),
+        "Label of odometer_km_last: not known": (~known).sum(),
+    }
+
+
 def test_the_drawn_tree_keeps_small_ends_to_itself():
     rows = pd.DataFrame(
         [(0, "All", False, 60, 0.5, 0.5), (1, "one", True, 3, 0.67, 0.33), (1, "two", True, 29, 0.41, 0.59)],

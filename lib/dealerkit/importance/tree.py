@@ -21,7 +21,10 @@ MOST_LEAVES, _DEEPEST, _FEWEST_IN_LEAF, _LEAST_SHARE = 6, 4, 30, 0.02
 
 @dataclass(frozen=True)
 class Split:
-    """A question about a person: is the factor at most ``threshold``, or is it ``level``; unknown counts as yes or no."""
+    """A question about a person: is the factor at most ``threshold``, or is it ``level``; unknown counts as yes or no.
+
+    An infinite threshold asks whether the factor is known at all.
+    """
 
     factor: str
     threshold: float | None
@@ -179,6 +182,8 @@ def _node(tree, at: int, asked, material: pd.DataFrame, y: np.ndarray, count: in
 
 def _readable(factor: str, threshold: float, unknown_is_yes: bool, material: pd.DataFrame) -> Split:
     """The question with its threshold at two or three figures, if that still splits; counts at a whole number."""
+    if not np.isfinite(threshold):
+        return Split(factor, threshold, None, unknown_is_yes, True)
     values = material[factor].to_numpy(float)
     known = values[~np.isnan(values)]
     unknown = len(known) < len(values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from dealerkit.importance import Study
@@ -291,6 +293,11 @@ def _answer(split: Split, yes: bool, study: Study, t) -> str:
     if split.level is not None:
         template = N_("{label:text}: {level:text}") if yes else N_("{label:text}: not {level:text}")
         return t.say(template, label=label, level=split.level)
+    if not math.isfinite(split.threshold):
+        known = yes == (split.threshold > 0)
+        return t.say(
+            N_("{label:text}: {level:text}"), label=label, level=t.text(N_("known") if known else N_("not known"))
+        )
     if split.factor.startswith(FLAGS):
         text = t.say(N_("{label:text}: no") if yes else N_("{label:text}: yes"), label=label)
     else:
