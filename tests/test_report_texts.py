@@ -198,7 +198,7 @@ def bare(template):
 
 
 def test_the_page_modules_are_translated_with_the_same_placeholders():
-    messages = strings.collect([PACKAGE / "charts.py", PACKAGE / "report"])
+    messages = strings.collect([PACKAGE / "charts", PACKAGE / "report"])
     assert strings.missing("zh", messages) == []
     with translate.catalogue_path("zh").open("rb") as stream:
         for message in read_po(stream, locale="zh"):

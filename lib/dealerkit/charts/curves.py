@@ -90,7 +90,8 @@ def curves(
 
 def _named(ax, parts, names, x, y) -> None:
     """The name of each curve in its colour where falling curves leave room, top right, the highest curve first."""
-    heights = [float(np.interp(0.5 * part[x].max(), part[x], part[y].astype(float))) for part in parts]
+    middle = 0.5 * max(float(part[x].max()) for part in parts)
+    heights = [float(np.interp(middle, part[x], part[y].astype(float))) for part in parts]
     order = sorted(range(len(names)), key=lambda i: -heights[i])
     for row, i in enumerate(order):
         ax.annotate(

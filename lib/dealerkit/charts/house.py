@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 from PIL import Image
 
 INK, SOFT, GRID = "#16202c", "#5a6675", "#e8ebef"
@@ -94,13 +94,13 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
 def wrapped(labels: Sequence[object], size: str) -> list[str]:
     """Labels of rows, broken so that they leave room for the marks; Chinese counts double.
 
-    Two lines of 15 letters in a small picture, three of 18 where a label would not fit; two of 42 in a wide one.
+    Two lines of 15 letters in a small picture, three of 22 where a label would not fit; two of 42 in a wide one.
     """
     done = []
     for label in map(str, labels):
         lines = broken(label, 15 if size == "third" else 42)
         if len(lines) > 2 and size == "third":
-            lines = broken(label, 18)
+            lines = broken(label, 22)
         most = 3 if size == "third" else 2
         if len(lines) > most:
             lines = [*lines[: most - 1], lines[most - 1].rstrip(".,;:，。；：、 ") + "…"]
@@ -163,8 +163,10 @@ def x_ticks(ax: Axes, t: Words, kind: str, low: float, high: float, count: int) 
 
 def ticks(t: Words, kind: str, low: float, high: float, count: int) -> tuple[list[float], list[str]]:
     """Round places between two values, with their labels; decimals only where one needs them."""
-    steps = [1, 1.2, 2, 3, 6, 10] if kind == "months" or kind == "number" and 11 < high <= 48 else [1, 2, 2.5, 5, 10]
-    places = [round(float(v), 9) for v in MaxNLocator(count, steps=steps).tick_values(low, high) if low <= v <= high]
+    months = kind == "months" or kind == "number" and 11 < high <= 48
+    step = next((s for s in (1, 2, 3, 6, 12, 24, 36, 60) if (high - low) / count <= s), 120)
+    found = MultipleLocator(step) if months and high - low >= count else MaxNLocator(count, steps=[1, 2, 2.5, 5, 10])
+    places = [round(float(v), 9) for v in found.tick_values(low, high) if low <= v <= high]
     labels = [t.value(v, kind) for v in places]
     if kind in ("share", "points") and all(round(100 * v, 9).is_integer() for v in places):
         labels = [label.replace(".0", "") for label in labels]

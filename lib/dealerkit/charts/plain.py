@@ -232,7 +232,7 @@ def heat(
     with style(size) as width:
         values = frame.astype(float).to_numpy()
         # letters that a column has room for, beside the row labels
-        room = int((6.6 if size == "wide" else 2.6) / len(frame.columns) / 0.075)
+        room = int((6.6 if size == "wide" else 2.8) / len(frame.columns) / 0.075)
         columns = ["\n".join(broken(str(c), room)) or " " for c in frame.columns]
         fig, ax = new_figure(width, 0.35 + 0.36 * len(frame) + 0.17 * max(c.count("\n") for c in columns))
         looks = {"cmap": HEAT, "vmin": low, "vmax": high, "cbar": False, "linewidths": 2, "linecolor": "white"}

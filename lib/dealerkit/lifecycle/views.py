@@ -176,7 +176,7 @@ def _curve_facts(found: Found) -> dict[str, tuple]:
     c = found.curves[0] if found.curves else None
     day, low, high = c.warning if c else (None, None, None)
     still = c.still_come if c else (None, None, None)
-    lines = sorted((x for x in found.curves if x.kind == "series"), key=lambda x: (x.warning[0], x.group))
+    lines = _lines(found)
     rows = {
         "warning_days": day,
         "warning_days_low": low,
@@ -267,21 +267,24 @@ def _stage_facts(found: Found) -> dict[str, tuple]:
 # ---- small tables ---------------------------------------------------------------------------------------------------
 
 
-def curve_rows(found: Found, kind: str, t, most: int = 5, months: float = np.inf) -> pd.DataFrame:
-    """Months of the curves of one kind, the groups with the most waits: name, month, away, low, high, at_risk."""
-    made = [c for c in found.curves if c.kind == kind][:most]
+def curve_rows(found: Found, kind: str, t, months: float = np.inf) -> pd.DataFrame:
+    """Months of the curves of one kind: name, month, away, low, high, at_risk; ``ends``: all cars, and the model lines
+    that are warned first and last."""
+    lines = _lines(found)
+    ends = found.curves[:1] + (lines[:1] + lines[-1:] if len(lines) > 1 else [])
+    made = ends if kind == "ends" else [c for c in found.curves if c.kind == kind]
     rows = returns.table(made).query("month <= @months")
-    return rows.assign(name=[_group(kind, g, t) for g in rows["group"]])
+    return rows.assign(name=[_group(k, g, t) for k, g in zip(rows["kind"], rows["group"], strict=True)])
+
+
+def _lines(found: Found) -> list[returns.Curve]:
+    return sorted((c for c in found.curves if c.kind == "series"), key=lambda c: (c.warning[0], c.group))
 
 
 def _group(kind: str, group: str, t) -> str:
-    return (
-        t.text(returns.NUMBERS[group])
-        if kind == "service_number"
-        else t.text(N_("all cars"))
-        if kind == "all"
-        else group
-    )
+    if kind == "service_number":
+        return t.text(returns.NUMBERS[group])
+    return t.text(N_("all cars")) if kind == "all" else group
 
 
 def warnings(found: Found, t) -> pd.DataFrame:

@@ -24,8 +24,8 @@ TONES = ("good", "warn", "bad", "plain")
 DIRECTIONS = ("better", "worse", "flat", "none")
 _STYLE = Path(__file__).parent / "template"
 _DAY = re.compile(r"\b\d{4}-\d\d-\d\d(?: \d\d:\d\d)?\b")
-#: An interval, with or without the value before it: kept on one line in a table.
-_INTERVAL = re.compile(r"(?=.*(?: to | 至|至 |–))[−¥\d].{2,30}")
+#: A number with its unit, or an interval with or without the value before it: kept on one line in a table.
+_INTERVAL = re.compile(r"(?=.*(?: to |至))[−¥\d].{2,30}|[−¥]{0,2} ?\d[\d.,]* ?\S{0,5}")
 #: A unit in letters after the number of a card, set smaller than the number.
 _UNIT = re.compile("(?<=\\d)[ \u00a0]([a-z]{3,}|个[^\\d]+)$")
 _GLUE = re.compile(r"(?<=[¥\d]) (?=[\d%]|M\b|bn\b|km\b|/ 100|万元|亿元|元|公里|个|年|月|日)|(?<=\d /) (?=100)")
