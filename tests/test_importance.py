@@ -290,6 +290,12 @@ def test_differences_by_hand():
     assert differing._row(own[:29], others) is None
 
 
+def test_means_are_those_of_the_values_as_they_are():
+    ((level, given, pulled),) = differing._columns(pd.Series([*np.zeros(100), *np.ones(100), 1e6]))
+    assert level is None and given.max() == 1e6 and pulled.max() == 1
+    assert differing._mean(np.append(given, np.nan)) == round((100 + 1e6) / 201, 6)
+
+
 def test_differences_say_what_is_planted_and_not_more(studied):
     _, study = studied
     listed = views.listed(study, T)
