@@ -418,6 +418,14 @@ def test_stray_dates_do_not_move_the_day(audit_of):
     assert (found.day, found.rule, found.cut_off) == (date(2026, 6, 28), "found", 3)
 
 
+def test_a_handful_of_mistyped_years_does_not_move_the_day_of_a_small_dealer(audit_of):
+    every_other = DAILY[::2]  # 14 visits in 28 days: two that lie together are over 5 % of them, and under a fifth
+    found = audit_of(visits(*every_other, "2028-08-10", "2028-08-15")).as_of
+    assert (found.day, found.cut_off) == (date(2026, 6, 28), 2)
+    thin = audit_of(visits(*every_other, "2026-07-03", "2026-07-13")).as_of
+    assert (thin.day, thin.cut_off) == (date(2026, 7, 13), 0)
+
+
 def test_the_day_asked_for_goes_before_the_one_of_the_params(audit_of):
     given_ = visits(*DAILY)
     by_params = audit_of(given_, delivered_on=date(2026, 6, 30)).as_of

@@ -80,6 +80,10 @@ class Audited:
     health: float
 
 
+#: Share of the visits of a normal 28 days that makes 28 days well filled.
+_FILLED = 0.2
+
+
 def find_as_of(visits: ir.Table, delivered_on: date | None, asked: date | None) -> AsOf:
     """The day of which all is computed.
 
@@ -88,8 +92,9 @@ def find_as_of(visits: ir.Table, delivered_on: date | None, asked: date | None) 
         delivered_on: day of the export by the params.
         asked: day asked for on the command line; goes before the params.
 
-    Without either: the last day whose preceding 28 days hold at least 5 % of the visits of a normal (median)
-    28 days, so that a stray date in the future does not move it.
+    Without either: the last day whose preceding 28 days hold at least a fifth of the visits of a normal (median)
+    28 days, so that stray dates in the future do not move it, not even a handful that lie together. A fifth: a
+    holiday month keeps far more, and a small dealer's mistyped years stay below it.
     """
     days = (
         visits.filter(_.opened_at.notnull() & (_["_kind"] == "row"))
@@ -143,7 +148,7 @@ def _last_filled_day(counts: pd.Series) -> date:
     total = span.cumsum().to_numpy()
     before = ends.searchsorted(ends - pd.Timedelta(days=28), side="right")
     in_window = total - [total[i - 1] if i else 0 for i in before]
-    full = in_window >= 0.05 * pd.Series(in_window).median()
+    full = in_window >= _FILLED * pd.Series(in_window).median()
     # A lone stray date has a window of its own: ask for company of the rest as well.
     return ends[full & (in_window >= min(2, in_window.max()))][-1].date()
 
