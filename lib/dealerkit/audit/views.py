@@ -333,7 +333,7 @@ def first_steps(facts: dict[str, dict], results: pd.DataFrame, t) -> list[tuple[
     column = t.labels(row["table"], row["columns"].split(", ")[0])
     return [
         (
-            N_("Mend the most frequent fault in the data: {table:text}, {column:text}"),
+            N_("Mend the most frequent fault that can be mended: {table:text}, {column:text}"),
             "",
             N_("{top_fault_rows:count|row|rows}: {message:text}; the page on data quality lists all"),
             {"table": t.labels(row["table"]), "column": column, "message": message_of(row, t)},

@@ -26,6 +26,8 @@ _STYLE = Path(__file__).parent / "template"
 _DAY = re.compile(r"\b\d{4}-\d\d-\d\d(?: \d\d:\d\d)?\b")
 #: A number with its unit, or an interval with or without the value before it: kept on one line in a table.
 _INTERVAL = re.compile(r"(?=.*(?: to |至))[−¥\d].{2,30}|[−¥]{0,2} ?\d[\d.,]* ?\S{0,5}")
+#: Bytes (a Chinese letter has three) from which on a text needs a broad cell on a phone.
+_LONG = 45
 #: A unit in letters after the number of a card, set smaller than the number.
 _UNIT = re.compile("(?<=\\d)[ \u00a0]([a-z]{3,}|个[^\\d]+)$")
 _GLUE = re.compile(r"(?<=[¥\d]) (?=[\d%]|M\b|bn\b|km\b|/ 100|万元|亿元|元|公里|个|年|月|日)|(?<=\d /) (?=100)")
@@ -329,6 +331,8 @@ def _cell(frame: pd.DataFrame, i: int, col: Col, rules: Mapping[str, _Guard], t:
         bar = f'<span class="dk-bar"><i style="width:{part:.0f}%"></i></span>'
     if col.kind == "text" and _INTERVAL.fullmatch(str(value)):
         return f'{opened}<span class="dk-nb">{esc(value)}</span></{element}>'
+    if col.kind == "text" and not first and len(str(value).encode()) > _LONG:
+        opened = f'<{element} class="dk-long">'
     shown = _DAY.sub(r'<span class="dk-nb">\g<0></span>', esc(t.value(value, col.kind)).replace(" · ", "\u00a0· "))
     return f"{opened}{shown}{bar}</{element}>"
 

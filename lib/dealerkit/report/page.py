@@ -209,6 +209,7 @@ def _markdown(source: str) -> str:
     """Markdown as HTML; its first heading is the page's, further ones of that rank count as second rank."""
     body = MarkdownWithMath(renderer=IPythonRenderer(escape=False, exclude_anchor_links=True)).render(source)
     body = re.sub(r"<(h[1-6])(?: id=\"[^\"]*\")?>", r"<\1>", body)
+    body = re.sub(r"(?<=\d) (?=%)", "\u00a0", body)  # a number stays on one line with its sign
     return f'<div class="prose">{body.strip()}</div>'
 
 
