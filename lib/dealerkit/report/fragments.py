@@ -25,7 +25,7 @@ DIRECTIONS = ("better", "worse", "flat", "none")
 _STYLE = Path(__file__).parent / "template"
 _DAY = re.compile(r"\b\d{4}-\d\d-\d\d(?: \d\d:\d\d)?\b")
 #: A number with its unit, or an interval with or without the value before it: kept on one line in a table.
-_INTERVAL = re.compile(r"(?=.*(?: to |至))[−¥\d].{2,30}|[−¥]{0,2} ?\d[\d.,]* ?\S{0,5}")
+_INTERVAL = re.compile(r"(?=.*(?: to |至))[−¥\d].{2,30}|[−¥]{0,2} ?\d[\d.,]* ?\S{0,7}")
 #: Bytes (a Chinese letter has three) from which on a text needs a broad cell on a phone.
 _LONG = 45
 #: A unit in letters after the number of a card, set smaller than the number.
