@@ -289,3 +289,9 @@ def test_no_small_count_can_be_worked_out_by_trying_everything():
             if sum(tried) == rest
         }
         assert all(len({way[k] for way in ways}) > 1 for k in range(len(small))), counts
+
+
+def test_one_to_four_persons_are_not_told():
+    t = Translator("en")
+    said = [t.say("{n:persons|owner|owners}", n=n) for n in (0, 1, 4, 5, 1_200)]
+    assert said == ["0 owners", "<5 owners", "<5 owners", "5 owners", "1,200 owners"]

@@ -25,13 +25,14 @@ from dealerkit.cells import Cells
 from dealerkit.errors import UserError
 from dealerkit.report import fragments, scan
 from dealerkit.report.fragments import Action, Card, Col
+from dealerkit.report.smallcells import is_small
 from dealerkit.report.translate import Translator, fields
 from dealerkit.tables import TABLES
 
 __all__ = ["Action", "Card", "Col", "Run", "open_run"]
 
 #: How a step between two values is written, where not like the values.
-_STEP_KINDS = {"share": "points", "score": "number"}
+_STEP_KINDS = {"share": "points", "score": "number", "persons": "count"}
 #: Columns that put the rows of a derived table in an order, the first ones first.
 _ORDERING = ("table", "check", "person_id", "origin", "vin", "file", "row", "source", "customer_id", "value")
 
@@ -347,7 +348,6 @@ class Run:
         target=None,
         target_kind: str = "count",
         better: str | None = None,
-        persons: bool = False,
         **values,
     ) -> Card:
         """One number for `cards`: its label, the number, its definition; the change against last time when there was one.
@@ -357,13 +357,10 @@ class Run:
             target: target from params, shown beside the number.
             target_kind: kind of the target.
             better: ``up`` or ``down``, the good direction.
-            persons: the number counts persons: one to four are shown as "<5", without a change.
         """
         value, origin = self._filled(template, _used(template, values))
         under = self._filled(note, _used(note, values))[0] if note else ""
         change, direction = self._change(template, better)
-        if persons and 0 < (self.known(fields(template)[0][0], None) or 0) < 5:
-            value, change, direction = "<5", "", "none"
         shown = "" if target is None else self.t.value(target, target_kind)
         return Card(self.t.text(label), value, change, direction, under, shown, origin)
 
@@ -374,6 +371,8 @@ class Run:
         before = (last or {}).get("facts", {}).get(name)
         now = self.facts().get(name, {}).get("value")
         if before is None or now is None or not better:
+            return "", "none"
+        if kind == "persons" and (is_small(before) or is_small(now)):
             return "", "none"
         step = now - before
         since = self.t.value(date.fromisoformat(last["as_of"]), "day")
@@ -408,6 +407,7 @@ class Run:
         for name, label, kind in followed:
             now, before = self.known(name, None), last["facts"].get(name)
             known = now is not None and before is not None
+            known = known and not (kind == "persons" and (is_small(now) or is_small(before)))
             sign = {-1: "▼", 0: "▬", 1: "▲"}[(now > before) - (now < before)] if known else ""
             step = (
                 f"{sign} {self.t.value(abs(now - before), _STEP_KINDS.get(kind, kind))}"

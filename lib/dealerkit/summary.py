@@ -8,14 +8,14 @@ from dealerkit.messages import N_
 
 #: Facts that the summary follows from report to report: fact, label, kind.
 FOLLOWED = (
-    ("active_customers", N_("Active customers"), "count"),
+    ("active_customers", N_("Active customers"), "persons"),
     ("lost_cars_share", N_("Cars lost in a year"), "share"),
     ("lost_yuan_12m", N_("Yuan lost a year"), "yuan"),
-    ("at_risk_reachable_count", N_("Likely to go, reachable"), "count"),
+    ("at_risk_reachable_count", N_("Likely to go, reachable"), "persons"),
     ("service_yuan_12m", N_("Workshop revenue in 12 months"), "yuan"),
     ("clv_yuan_total", N_("Expected value of the owners"), "yuan"),
     ("loyal_share", N_("Loyal customers"), "share"),
-    ("unreachable_owners", N_("Owners without a usable phone"), "count"),
+    ("unreachable_owners", N_("Owners without a usable phone"), "persons"),
     ("health_score", N_("Data health"), "score"),
 )
 _TURNED = 5  # customers from which on the headline says how many can be turned
@@ -31,8 +31,8 @@ def headline(facts: Mapping[str, Mapping]) -> tuple[str, str]:
     known = _values(facts)
     if not known.get("lost_cars_count"):
         return (
-            N_("{active_customers:count} of {owners_count:count} owners came in the last {active_months:months}"),
-            N_("{absent_customers:count} owners who used to come have been away for more than {lost_months:months}."),
+            N_("{active_customers:persons} of {owners_count:count} owners came in the last {active_months:months}"),
+            N_("{absent_customers:persons} owners who used to come have been away for more than {lost_months:months}."),
         )
     return _lost(known), _where(known)
 
@@ -42,12 +42,12 @@ def _lost(known: Mapping) -> str:
     if known.get("lost_yuan_12m") is None:
         if turned:
             return N_(
-                "{lost_cars_share:share} of the cars that came a year ago were lost; {past_warning_reachable_count:count|customer|customers} can still be turned"
+                "{lost_cars_share:share} of the cars that came a year ago were lost; {past_warning_reachable_count:persons|customer|customers} can still be turned"
             )
         return N_("{lost_cars_share:share} of the cars that came a year ago were lost, {lost_cars_count:count} cars")
     if turned:
         return N_(
-            "{lost_cars_share:share} of the cars that came a year ago were lost, {lost_yuan_12m:yuan} a year; {past_warning_reachable_count:count|customer|customers} can still be turned"
+            "{lost_cars_share:share} of the cars that came a year ago were lost, {lost_yuan_12m:yuan} a year; {past_warning_reachable_count:persons|customer|customers} can still be turned"
         )
     return N_("{lost_cars_share:share} of the cars that came a year ago were lost, {lost_yuan_12m:yuan} a year")
 
@@ -70,7 +70,7 @@ def _where(known: Mapping) -> str:
         return N_(
             "Of the cars still away {warning_days:days} after a visit, {warning_gone_share:share} stay away, against {return_never_share:share} after any visit."
         )
-    return N_("{absent_customers:count} owners who used to come have been away for more than {lost_months:months}.")
+    return N_("{absent_customers:persons} owners who used to come have been away for more than {lost_months:months}.")
 
 
 def model_trust(facts: Mapping[str, Mapping]) -> str:

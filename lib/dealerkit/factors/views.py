@@ -330,7 +330,7 @@ def first_steps(facts: dict[str, dict]) -> list[tuple[str, str, str, dict]]:
         steps.append(
             (
                 N_(
-                    "Call {best_away_reachable:count|high-spending owner who has|high-spending owners who have} stayed away"
+                    "Call {best_away_reachable:persons|high-spending owner who has|high-spending owners who have} stayed away"
                 ),
                 "",
                 N_(
@@ -346,7 +346,7 @@ def first_steps(facts: dict[str, dict]) -> list[tuple[str, str, str, dict]]:
     if known.get("unreachable_owners"):
         steps.append(
             (
-                N_("Repair the phones of {unreachable_owners:count|owner|owners}"),
+                N_("Repair the phones of {unreachable_owners:persons|owner|owners}"),
                 N_("{unreachable_yuan:yuan}") if known.get("unreachable_yuan") else "",
                 N_("no call or message reaches them; ask at their next visit"),
                 {},

@@ -21,11 +21,11 @@ def headline(found: Found) -> tuple[str, str]:
             N_("It cannot be told yet how many cars were lost: the history is too short"),
             N_("{return_visits_count:count} visits are on record; when cars come back is shown below."),
         )
-    risk = N_("{at_risk_reachable_count:count|customer|customers} likely to stay away can still be reached.")
+    risk = N_("{at_risk_reachable_count:persons|customer|customers} likely to stay away can still be reached.")
     if not len(loss.lost):
         return N_("None of the {lost_base_count:count} cars that came a year ago was lost"), risk
     lead = N_(
-        "Lost: not seen for {lost_definition_months:months}. Of the cars that still come, {churn_expected_count:count} are expected to follow within {churn_outcome_months:months}; {at_risk_reachable_count:count|customer|customers} likely to go can still be reached."
+        "Lost: not seen for {lost_definition_months:months}. Of the cars that still come, {churn_expected_count:count} are expected to follow within {churn_outcome_months:months}; {at_risk_reachable_count:persons|customer|customers} likely to go can still be reached."
     )
     if loss.yuan is None:
         return N_(
@@ -43,7 +43,7 @@ def first_steps(facts: Mapping[str, Mapping]) -> list[tuple[str, str, str, dict]
     if (known["past_warning_reachable_count"] or 0) >= 5:
         made.append(
             (
-                N_("Call {past_warning_reachable_count:count|customer|customers} past their warning day"),
+                N_("Call {past_warning_reachable_count:persons|customer|customers} past their warning day"),
                 "",
                 N_(
                     "a car of theirs was not seen for longer than the warning day of its model line ({warning_days:days} over all), and is not lost yet; they have a usable phone and did not refuse"
@@ -55,7 +55,7 @@ def first_steps(facts: Mapping[str, Mapping]) -> list[tuple[str, str, str, dict]
         gain = N_("{at_risk_reachable_yuan:yuan}") if known["at_risk_reachable_yuan"] else ""
         made.append(
             (
-                N_("Call {at_risk_reachable_count:count|customer|customers} likely to go"),
+                N_("Call {at_risk_reachable_count:persons|customer|customers} likely to go"),
                 gain,
                 _called(known),
                 {},
@@ -75,7 +75,7 @@ def first_steps(facts: Mapping[str, Mapping]) -> list[tuple[str, str, str, dict]
     if (known["at_risk_unreachable_count"] or 0) >= 5:
         made.append(
             (
-                N_("Find the phones of {at_risk_unreachable_count:count|customer|customers} likely to go"),
+                N_("Find the phones of {at_risk_unreachable_count:persons|customer|customers} likely to go"),
                 "",
                 N_("they have no usable phone on record; ask at their next visit, or write"),
                 {},
@@ -94,7 +94,7 @@ def _called(known: Mapping) -> str:
         )
     if both >= 5 and (rest >= 5 or not rest):
         return N_(
-            "probability {churn_alert_probability:share} or more, {at_risk_waiting_count:count} of them past their warning day as well; the yuan are what is expected to go with them; leave some uncalled, drawn by lot, to see the effect"
+            "probability {churn_alert_probability:share} or more, {at_risk_waiting_count:persons} of them past their warning day as well; the yuan are what is expected to go with them; leave some uncalled, drawn by lot, to see the effect"
         )
     return N_(
         "probability {churn_alert_probability:share} or more; the yuan are what is expected to go with them; leave some uncalled, drawn by lot, to see the effect"
@@ -128,7 +128,7 @@ def losing(found: Found) -> str:
     if found.loss.cars.empty:
         return N_("No car came before the year that ended now, so that none could be lost in it.")
     return N_(
-        "Lost in the last year: of {lost_base_count:count|car that came|cars that came} a year ago, {lost_cars_count:count} were not seen for {lost_definition_months:months} or longer, held by {lost_persons_count:count|customer|customers}. {lost_gone_count:count|car that came a year ago is|cars that came a year ago are} known to have been sold, traded in or scrapped since, and not counted. Of all cars in hand that ever came, {lost_in_force_share:share} were not seen for so long: those lost in earlier years are among them. A customer counts as away only when none of the cars came."
+        "Lost in the last year: of {lost_base_count:count|car that came|cars that came} a year ago, {lost_cars_count:count} were not seen for {lost_definition_months:months} or longer, held by {lost_persons_count:persons|customer|customers}. {lost_gone_count:count|car that came a year ago is|cars that came a year ago are} known to have been sold, traded in or scrapped since, and not counted. Of all cars in hand that ever came, {lost_in_force_share:share} were not seen for so long: those lost in earlier years are among them. A customer counts as away only when none of the cars came."
     )
 
 
@@ -137,7 +137,7 @@ def expecting(found: Found) -> str:
     if not found.churn.works:
         return N_("How many are likely to go cannot be said without a model or a tested rule.")
     return N_(
-        "Expected to stay away, of {churn_cars_count:count} cars that come now: {churn_expected_count:count} ({churn_expected_count_low:count} to {churn_expected_count_high:count}). Probabilities come from: {churn_used:label}; the sums are scaled to what was lost at the test, {churn_test_ratio:number} times what was predicted. A customer is lost when all cars are; the probability of that is {churn_joined:label}. {at_risk_count:count|customer is|customers are} at {churn_alert_probability:share} or more; {at_risk_reachable_count:count} of them have a usable phone and did not refuse."
+        "Expected to stay away, of {churn_cars_count:count} cars that come now: {churn_expected_count:count} ({churn_expected_count_low:count} to {churn_expected_count_high:count}). Probabilities come from: {churn_used:label}; the sums are scaled to what was lost at the test, {churn_test_ratio:number} times what was predicted. A customer is lost when all cars are; the probability of that is {churn_joined:label}. {at_risk_count:persons|customer is|customers are} at {churn_alert_probability:share} or more; {at_risk_reachable_count:persons} of them have a usable phone and did not refuse."
     )
 
 

@@ -11,6 +11,11 @@ SMALL = 4
 RATE_FROM = 30
 
 
+def is_small(count: float) -> bool:
+    """Whether a count of persons is too small to be shown."""
+    return 0 < count <= SMALL
+
+
 @dataclass(frozen=True)
 class Protected:
     """A breakdown after the rule.

@@ -20,6 +20,7 @@ from babel.messages.pofile import read_po
 
 from dealerkit import tables
 from dealerkit.errors import UserError
+from dealerkit.report.smallcells import is_small
 
 LANGUAGES = ("en", "zh")
 LOCALE = Path(__file__).parents[1] / "locale"
@@ -126,6 +127,7 @@ def _unit(x: float, one: str, many: str, zh: str) -> tuple[str, str]:
 #: kind → function of the value that gives the English and the Chinese form.
 _FORMS: dict[str, Callable[[float], tuple[str, str]]] = {
     "count": lambda x: (_digits(x),) * 2,
+    "persons": lambda x: ("<5" if is_small(x) else _digits(x),) * 2,
     "change": lambda x: (_signed(_digits(x)),) * 2,
     "number": lambda x: (_number(x),) * 2,
     "share": lambda x: (f"{_digits(100 * x, 1)} %",) * 2,

@@ -313,17 +313,17 @@ PLAIN_HEADLINES = {
 }
 LEADS = {
     "groups": N_(
-        "The groups are stable and apart; {clustered_share:share} of the owners came often enough to be in one ({cluster_min_visits:count} visits). {loyal_count:count} owners are loyal, {at_risk_count:count} are out of their rhythm."
+        "The groups are stable and apart; {clustered_share:share} of the owners came often enough to be in one ({cluster_min_visits:count} visits). {loyal_count:persons} owners are loyal, {at_risk_count:persons} are out of their rhythm."
     ),
     "pattern": N_(
-        "Use the groups to describe, not to decide about single customers. {loyal_count:count} owners are loyal, {at_risk_count:count} are out of their rhythm."
+        "Use the groups to describe, not to decide about single customers. {loyal_count:persons} owners are loyal, {at_risk_count:persons} are out of their rhythm."
     ),
     "none": N_(
-        "A cut into {segments_tried:count} would draw borders where customers stand close together, so the rule classes are the segments: {loyal_count:count} owners are loyal, {wandering_count:count} wander, {at_risk_count:count} are out of their rhythm."
+        "A cut into {segments_tried:count} would draw borders where customers stand close together, so the rule classes are the segments: {loyal_count:persons} owners are loyal, {wandering_count:persons} wander, {at_risk_count:persons} are out of their rhythm."
     ),
 }
 PLAIN_LEAD = N_(
-    "{loyal_count:count} owners are loyal, {wandering_count:count} wander, {at_risk_count:count} are out of their rhythm."
+    "{loyal_count:persons} owners are loyal, {wandering_count:persons} wander, {at_risk_count:persons} are out of their rhythm."
 )
 
 SAID = {
