@@ -22,6 +22,7 @@ from IPython.display import display
 from dealerkit import charts, engine
 from dealerkit import params as params_
 from dealerkit.cells import Cells
+from dealerkit.derived import one_row
 from dealerkit.errors import UserError
 from dealerkit.report import fragments, scan
 from dealerkit.report.fragments import Action, Card, Col
@@ -158,14 +159,10 @@ class Run:
                     "page": path.parent.name,
                     "rows": meta.num_rows,
                     "columns": meta.num_columns,
-                    "one_row": self._one_row(path.stem),
+                    "one_row": one_row(path.stem, self.language),
                 }
             )
         return pd.DataFrame(rows, columns=["table", "page", "rows", "columns", "one_row"])
-
-    def _one_row(self, name: str) -> str:
-        declared = TABLES.get(name)
-        return "" if declared is None else declared.row_zh if self.language == "zh" else declared.row_en
 
     def _paths(self) -> dict[str, Path]:
         found = {
