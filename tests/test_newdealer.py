@@ -565,6 +565,16 @@ def test_a_mapping_to_a_header_that_is_not_there_is_told(commands, tmp_path):
     assert code == 2 and "{opened_at: '进厂日'} in the params, but the file has no such header" in said
 
 
+def test_the_lines_counted_are_those_of_the_file(commands, tmp_path):
+    code, said = new(commands, "x", folder(tmp_path / "raw", **small()))
+    assert code == 0
+    text = (tmp_path / "params/x.yaml").read_text(encoding="utf-8")
+    sure, guessed, open_ = (len(re.findall(rf" # {mark} ", text)) for mark in ("sure", "guessed", r"\?"))
+    assert f"params/x.yaml: {sure} lines sure, {guessed} guessed, {open_} open (marked ?)." in said
+    # the name shown and the day of the export are asked for in every file
+    assert open_ >= 2 and "display_name" in text and "delivered_on" in text
+
+
 def test_proposals_refuse_what_no_params_allow(tmp_path):
     with pytest.raises(UserError, match="no workshop visits"):
         propose("x", folder(tmp_path / "raw", a__csv="colour,size\nred,3\n"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dealerkit import tables
 from dealerkit.audit.views import SWITCHES_ON
@@ -19,15 +19,21 @@ _COMMENTS_AT = 46
 #: A code value seen less often is not listed: it may be a slip, or somebody's name in the wrong column.
 _LEAST_SEEN = 5
 _MOST_OPEN = 12
+#: What a comment begins with → count of `Found`.
+_MARKS = {"sure": "sure", "guessed": "guessed", "?": "open"}
 
 
 @dataclass
 class Found:
-    """Counts of the lines of one entry."""
+    """Counts of marked lines, of one entry or of all."""
 
     sure: int = 0
     guessed: int = 0
     open: int = 0
+
+    def since(self, before: Found) -> Found:
+        """What was added since."""
+        return Found(self.sure - before.sure, self.guessed - before.guessed, self.open - before.open)
 
 
 @dataclass
@@ -37,14 +43,18 @@ class Text:
     Attributes:
         lines: of the file.
         found: one `Found` per reading, in order.
-        mapping: reading → header → canonical columns as table.column, and whether each is sure.
+        marked: of all lines.
     """
 
     lines: list[str] = field(default_factory=list)
     found: list[Found] = field(default_factory=list)
+    marked: Found = field(default_factory=Found)
 
     def add(self, text: str, comment: str = "") -> None:
-        """A line, its comment beginning where the others begin."""
+        """A line, its comment beginning where the others begin; counted by the mark that the comment begins with."""
+        mark = _MARKS.get(comment.split(" ")[0])
+        if mark:
+            setattr(self.marked, mark, getattr(self.marked, mark) + 1)
         gap = " " * max(2, _COMMENTS_AT - _width(text))
         self.lines.append(f"{text}{gap}# {comment}" if comment else text)
 
@@ -113,15 +123,16 @@ def compose(
         text.add(f"sources: [{', '.join(sources)}]", "guessed  systems in the order of trust: the first wins")
     text.lines += ["", "files:"]
     for at, reading in enumerate(readings):
-        before = len(text.lines)
-        text.found.append(Found())
+        before, marked = len(text.lines), replace(text.marked)
         if reading.tables:
             _entries(text, at, reading, patterns.get(at), needed.get(at, {}))
         if reading.aside:
+            text.marked.open += 1
             text.lines[before:] = [
                 f"  # ? not read: {reading.aside}; take every # in front away to have it read as well",
                 *("  # " + line[2:] for line in text.lines[before:]),
             ]
+        text.found.append(text.marked.since(marked))
     _rest(text, fed, readings, unread)
     return text
 
@@ -187,13 +198,10 @@ def written(reading: Reading) -> dict[str, tuple[str, str, Match]]:
 
 
 def _columns(text: Text, reading: Reading, anchor: str) -> None:
-    found = text.found[-1]
     text.lines.append(f"    columns:{anchor}")
     for key, (_, _, match) in written(reading).items():
         header = quoted(reading.sheet.name_of(match.values))
         text.add(f"      {key}: {header}", f"{'sure' if match.sure else 'guessed'}  {match.why}")
-        found.sure += match.sure
-        found.guessed += not match.sure
     for name in reading.tables:
         for column in tables.TABLES[name].columns:
             if column.name in reading.matches[name] or column.name in tables.TABLES[name].key:
@@ -207,7 +215,6 @@ def _columns(text: Text, reading: Reading, anchor: str) -> None:
                     f"?  {column.en}, {column.zh}: "
                     + (f"candidates: {', '.join(map(shown, headers))}" if near else "missing, no header like it"),
                 )
-                found.open += 1
 
 
 def candidates(table: Table, column: Column, reading: Reading) -> list[Values]:
@@ -242,8 +249,6 @@ def _values(text: Text, reading: Reading, anchor: str) -> None:
         for value in open_:
             share = f"{100 * values.counts[value] / size:.1f} % of rows"
             text.add(f"        # {quoted(value)}: …", f"?  {share}; one of {', '.join(column.codes)}")
-        text.found[-1].guessed += len(guessed)
-        text.found[-1].open += len(open_)
 
 
 def _personal(value: str) -> bool:
@@ -304,10 +309,10 @@ def summary(dealer: str, text: Text, readings: list[Reading], unread: list[tuple
     missing = missing_tables(readings)
     if missing:
         out += ["", "Nothing was found for:", *(f"  {n}: would switch on {SWITCHES_ON[n]}" for n in missing)]
-    sure, guessed, open_ = (sum(getattr(f, k) for f in text.found) for k in ("sure", "guessed", "open"))
+    marked = text.marked
     out += [
         "",
-        f"{written_to}: {sure} lines sure, {guessed} guessed, {open_} open (marked ?).",
+        f"{written_to}: {marked.sure} lines sure, {marked.guessed} guessed, {marked.open} open (marked ?).",
     ]
     return "\n".join(out)
 
