@@ -163,15 +163,15 @@ def test_everything_wrong_is_told_at_once():
         CHECK | {"id": "f", "fails_when": "sum(total_yuan) > 1"},
     )
     starts = [
-        "own_checks.0.fails_when: no column 'labor_yuan'; nearest: 'labour_yuan'; the columns are order_id, vin",
+        "own_checks.0.fails_when (labour_share): no column 'labor_yuan'; nearest: 'labour_yuan'; the columns are order_id, vin",
         "own_checks.1.id: the check 'total_adds_up' of service_orders comes with the kit; choose another id",
         "own_checks.2.id: the check 'labour_share' of service_orders is declared by own_checks.0 already; choose another id",
-        "own_checks.2.columns: service_orders has no column 'totl_yuan'; nearest: 'total_yuan'; its columns are",
-        "own_checks.3.fails_when: 'labour_yuan' is a number, not a condition; compare it",
-        "own_checks.4.fails_when: order_type is never 'repairs'; nearest: 'repair'; it is one of maintenance",
-        "own_checks.5.fails_when: '1 = 1' names no column; name one of order_id",
-        "own_checks.6.label: empty; say what is wrong with a row that fails",
-        "own_checks.7.fails_when: SUM(total_yuan) works over many rows; an expression sees the columns of one row",
+        "own_checks.2.columns (labour_share): service_orders has no column 'totl_yuan'; nearest: 'total_yuan'; its columns are",
+        "own_checks.3.fails_when (b): 'labour_yuan' is a number, not a condition; compare it",
+        "own_checks.4.fails_when (c): order_type is never 'repairs'; nearest: 'repair'; it is one of maintenance",
+        "own_checks.5.fails_when (d): '1 = 1' names no column; name one of order_id",
+        "own_checks.6.label (e): empty; say what is wrong with a row that fails",
+        "own_checks.7.fails_when (f): SUM(total_yuan) works over many rows; an expression sees the columns of one row",
     ]
     assert [problem[: len(start)] for problem, start in zip(problems, starts, strict=True)] == starts
 

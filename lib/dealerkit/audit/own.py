@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from dealerkit import expressions, tables
 from dealerkit.audit.checks import Check, built_in
 from dealerkit.errors import UserError, UserErrors
-from dealerkit.params import OwnCheckParams, Params, nearest
+from dealerkit.params import OwnCheckParams, Params, called, nearest
 from dealerkit.tables import Table
 
 #: Ibis types of the canonical ones, for trying an expression before there are rows.
@@ -58,14 +58,15 @@ def _check(own: OwnCheckParams, table: Table, key: str) -> Check:
     where, text = (
         (f"{key}.fails_when", own.fails_when) if own.fails_when is not None else (f"{key}.passes_when", own.passes_when)
     )
+    where = called(where, own.id)
     problems = [
-        f"{key}.columns: {table.name} has no column {name!r}{nearest(name, table.names)}; "
+        f"{called(f'{key}.columns', own.id)}: {table.name} has no column {name!r}{nearest(name, table.names)}; "
         f"its columns are {', '.join(table.names)}"
         for name in own.columns
         if name not in table
     ]
     if not (own.label.en.strip() and own.label.zh.strip()):
-        problems.append(f"{key}.label: empty; say what is wrong with a row that fails")
+        problems.append(f"{called(f'{key}.label', own.id)}: empty; say what is wrong with a row that fails")
     codes = {c.name: tuple(c.codes) for c in table.columns if c.type == "code"}
     blank = ibis.table({c.name: _TYPES[c.type] for c in table.columns}, name=table.name)
     named: list[str] = []

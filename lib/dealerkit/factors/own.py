@@ -33,7 +33,7 @@ from dealerkit.engine import keep
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.factors.declared import CAR_FACTORS, PERSON_FACTORS
 from dealerkit.factors.events import count_if, ratio, sum_if, up_to
-from dealerkit.params import OwnFactorParams, Params
+from dealerkit.params import OwnFactorParams, Params, called
 
 _IBIS = {
     "date": "date",
@@ -97,9 +97,8 @@ def _kinds() -> dict[str, str]:
 
 
 def _formula_kind(own: OwnFactorParams, kinds: dict[str, str], where: str) -> str:
-    return _kind(
-        expressions.value(ibis.table(kinds, name="factors"), own.formula, f"{where}.formula"), f"{where}.formula"
-    )
+    key = called(f"{where}.formula", own.name)
+    return _kind(expressions.value(ibis.table(kinds, name="factors"), own.formula, key), key)
 
 
 def _kind(value: ir.Value, where: str) -> str:
@@ -116,7 +115,8 @@ def _events_kind(own: OwnFactorParams, where: str, problems: list[str]) -> str:
     if own.table not in _event_tables():
         allowed = ", ".join(_event_tables())
         raise UserError(
-            f"{where}.table = {own.table!r}: its rows are no dated events of a person", f"allowed: {allowed}"
+            f"{called(f'{where}.table', own.name)} = {own.table!r}: its rows are no dated events of a person",
+            f"allowed: {allowed}",
         )
     columns = _columns(own.table)
     rows = ibis.table({name: _type(column) for name, column in columns.items()}, name=own.table)
@@ -125,11 +125,12 @@ def _events_kind(own: OwnFactorParams, where: str, problems: list[str]) -> str:
     for key, expression in (("where", own.where), ("of", own.of)):
         if expression is None:
             continue
+        place = called(f"{where}.{key}", own.name)
         try:
             if key == "where" or own.aggregate == "share":
-                expressions.condition(rows, expression, f"{where}.{key}", codes=codes)
+                expressions.condition(rows, expression, place, codes=codes)
             else:
-                kind = _of_kind(own, rows, columns, f"{where}.{key}", codes)
+                kind = _of_kind(own, rows, columns, place, codes)
         except UserError as error:
             problems.append(_in_one_line(error))
     return kind

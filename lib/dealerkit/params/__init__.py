@@ -47,6 +47,7 @@ __all__ = [
     "OwnCheckParams",
     "OwnFactorParams",
     "Params",
+    "called",
     "check_dealer_name",
     "environment_language",
     "load",
@@ -225,7 +226,7 @@ def _validated(data: dict, where: str) -> Params:
     try:
         return Params.model_validate(data)
     except ValidationError as error:
-        problems = [_explain(e) for e in error.errors(include_url=False)]
+        problems = [_explain(e, data) for e in error.errors(include_url=False)]
         raise UserErrors(
             f"{where}: {len(problems)} problem{'s' if len(problems) > 1 else ''}",
             problems,
@@ -233,17 +234,38 @@ def _validated(data: dict, where: str) -> Params:
         ) from None
 
 
-def _explain(error: dict) -> str:
-    """One line of key, value and what is allowed for one of pydantic's errors."""
+def _explain(error: dict, data: dict) -> str:
+    """One line of key, value and what is allowed for one of pydantic's errors in the data."""
     loc = [
         str(step) for step in error["loc"] if not (isinstance(step, str) and re.match(r"(literal|Gate|function)", step))
     ]
     key = ".".join(loc) or "the file"
+    key = key if loc[-1:] in (["id"], ["name"], ["file"]) else called(key, _entry_name(loc, data))
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key{nearest(loc[-1], _keys_beside(loc[:-1]))}; allowed: {', '.join(sorted(_keys_beside(loc[:-1])))}"
     if error["type"] == "missing":
         return f"{key}: missing; it is required"
-    return f"{key} = {_short(error['input'])}: {_allowed(error)}"
+    # Of a whole part the beginning tells nothing: what is wrong is in the words.
+    whole = isinstance(error["input"], dict) or "{" in repr(error["input"]) and not isinstance(error["input"], str)
+    return f"{key}: {_allowed(error)}" if whole else f"{key} = {_short(error['input'])}: {_allowed(error)}"
+
+
+def called(key: str, name: object) -> str:
+    """The key with the name of the entry it belongs to, since entries are numbered from 0.
+
+    >>> called("own_checks.1.fails_when", "km_not_zero")
+    'own_checks.1.fails_when (km_not_zero)'
+    """
+    return f"{key} ({_short(name)[1:-1]})" if isinstance(name, str) and name.strip() else key
+
+
+def _entry_name(loc: list[str], data: dict) -> object:
+    """What the entry of a list is called by its own keys, if the key leads to one."""
+    entries = data.get(loc[0]) if loc else None
+    if len(loc) < 2 or not loc[1].isdigit() or not isinstance(entries, (list, tuple)) or int(loc[1]) >= len(entries):
+        return None
+    entry = entries[int(loc[1])]
+    return next((entry[k] for k in ("id", "name", "file") if entry.get(k)), None) if isinstance(entry, dict) else None
 
 
 def _allowed(error: dict) -> str:
