@@ -143,8 +143,8 @@ class Run:
         return pq.read_table(self._path(name), columns=columns).to_pandas(date_as_object=False)
 
     def tables(self) -> pd.DataFrame:
-        """Every table there is to read: table, the page that made it, rows, columns, and what one row is where the
-        table is a canonical one, in the report's language.
+        """Every table there is to read: table, the page that made it, rows, columns, and what one row is, in the
+        report's language (empty for a table of your own).
 
         >>> run.tables().query("page == '10-audit'")   # doctest: +SKIP
                     table      page   rows  columns                   one_row
@@ -333,6 +333,14 @@ class Run:
         """
         _show(fragments.paragraph(*self._filled(template, values)))
 
+    def say_known(self, *templates: str) -> None:
+        """One paragraph of those sentences whose numbers are all known, nothing when there is none."""
+        said = [self._filled(template, {}) for template in templates if self._says_all(template, {})]
+        if said:
+            between = "" if self.language == "zh" else " "
+            origin = "; ".join(dict.fromkeys(origin for _, origin in said))
+            _show(fragments.paragraph(between.join(text for text, _ in said), origin))
+
     def note(self, template: str, **values) -> None:
         """A remark in small letters."""
         _show(fragments.note(self._filled(template, values)[0]))
@@ -356,7 +364,7 @@ class Run:
             better: ``up`` or ``down``, the good direction.
         """
         value, origin = self._filled(template, _used(template, values))
-        under = self._filled(note, _used(note, values))[0] if note else ""
+        under = self._filled(note, _used(note, values))[0] if note and self._says_all(note, values) else ""
         change, direction = self._change(template, better)
         shown = "" if target is None else self.t.value(target, target_kind)
         return Card(self.t.text(label), value, change, direction, under, shown, origin)
@@ -393,7 +401,9 @@ class Run:
             said = [self._filled(part, _used(part, values)) if part else ("", "") for part in (title, gain, how)]
             note = self.t.text("a year, first estimate") if gain else ""
             done.append(Action(title=said[0][0], gain=said[1][0], gain_note=note, how=said[2][0], origin=said[0][1]))
-        _show(fragments.actions(done))
+        if not done:
+            return self.note("Nothing to do follows from the numbers of this page.")
+        return _show(fragments.actions(done))
 
     def changes(self, followed: Iterable[tuple[str, str, str]]) -> None:
         """Facts against last time: (fact, label, kind) each; says so when this is the first report."""

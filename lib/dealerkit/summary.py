@@ -62,7 +62,7 @@ def _where(known: Mapping) -> str:
         return N_(
             "{top_lost_series:text} owners leave most, {top_lost_series_share:share} of them in a year; of {least_lost_series:text} owners {least_lost_series_share:share}."
         )
-    if known.get("stage_in_use_exit_share") is not None and known.get("stage_new_exit_share") is not None and back:
+    if back and _tells_warranty(known):
         return N_(
             "Of cars under warranty {stage_new_exit_share:share} stayed away or were sold in a year, of older ones in use {stage_in_use_exit_share:share}. Of those still away {warning_days:days} after a visit, {warning_gone_share:share} stay away, against {return_never_share:share} after any visit."
         )
@@ -71,6 +71,12 @@ def _where(known: Mapping) -> str:
             "Of the cars still away {warning_days:days} after a visit, {warning_gone_share:share} stay away, against {return_never_share:share} after any visit."
         )
     return N_("{absent_customers:persons} owners who used to come have been away for more than {lost_months:months}.")
+
+
+def _tells_warranty(known: Mapping) -> bool:
+    """Whether cars under warranty can be set against older ones: most ends are known, and both are many."""
+    both = known.get("stage_in_use_exit_share") is not None and known.get("stage_new_exit_share") is not None
+    return both and (known.get("stage_warranty_known_share") or 0) >= 0.5
 
 
 def model_trust(facts: Mapping[str, Mapping]) -> str:
@@ -83,7 +89,7 @@ def model_trust(facts: Mapping[str, Mapping]) -> str:
             "The churn model, tried on a later day than it learned from, ranks {churn_auc:number} ({churn_auc_low:number} to {churn_auc_high:number}); days since the last visit alone rank {churn_auc_rule:number}. Lost were {churn_test_ratio:number} times as many as predicted."
         )
     return N_(
-        "The churn model is no better than days since the last visit: tried on a later day it ranks {churn_auc_best:number}, the days alone {churn_auc_rule:number}; the difference may be {churn_auc_gain_low:number} to {churn_auc_gain_high:number}. So the days are used."
+        "The churn model is not shown to be better than days since the last visit: tried on a later day it ranks {churn_auc_best:number}, the days alone {churn_auc_rule:number}; the difference may be {churn_auc_gain_low:number} to {churn_auc_gain_high:number}. So the days are used."
     )
 
 

@@ -21,7 +21,7 @@ AS_OF_RULES = {
 SWITCHES_ON = {
     "service_orders": N_("visits, absence, spending: nearly everything"),
     "customers": N_("names, age and sex, phones: who the persons are"),
-    "vehicles": N_("model lines, ages of cars, warranty"),
+    "vehicles": N_("ages of cars, warranty, model lines where the visits do not name them"),
     "contacts": N_("drivers, payers and households"),
     "sales_orders": N_("purchases, trade-ins and the value of cars bought"),
     "service_lines": N_("declined and left-over work"),

@@ -63,7 +63,8 @@ def car_panel(
         cars.group_by("origin").agg(held=_.count(), came=(_.visits_count_12m > 0).sum())
     """
     origins = sorted(pd.to_datetime(panel["origin"]).dt.date.unique())
-    when = ibis.memtable({"origin": origins}, schema={"origin": "date"})
+    # as objects, since a list without any day would become one of numbers
+    when = ibis.memtable(pd.DataFrame({"origin": pd.Series(origins, dtype=object)}), schema={"origin": "date"})
     visits = keep(connection, "car_visits", in_order(orders_of(clean), "vin"))
     held = _now(cars, as_of).union(_earlier(connection, clean, records, cars, visits, when, as_of))
     held = held.semi_join(_persons(panel), ["person_id", "origin"])
@@ -87,7 +88,8 @@ def car_factors(panel_of_cars: ir.Table, as_of: date) -> ir.Table:
 def _persons(panel: pd.DataFrame) -> ir.Table:
     """Persons met by each origin, with the complaints of each."""
     rows = panel[["person_id", "origin", "complaints_count_12m"]].assign(
-        origin=pd.to_datetime(panel["origin"]).dt.date, complaints_count_12m=panel["complaints_count_12m"].astype(float)
+        origin=pd.to_datetime(panel["origin"]).dt.date.astype(object),
+        complaints_count_12m=panel["complaints_count_12m"].astype(float),
     )
     schema = {"person_id": "string", "origin": "date", "complaints_count_12m": "float64"}
     return ibis.memtable(rows, schema=schema)

@@ -64,7 +64,8 @@ def facts(
         "persons_count": len(persons),
         "owners_count": len(owners),
         "prospects_count": persons["is_prospect"].sum(),
-        "companies_count": persons["is_company"].sum(),
+        # where nobody is a company, the kind of customer was hardly delivered
+        "companies_count": persons["is_company"].sum() or None,
         "records_count": persons["records_count"].sum(),
         "cars_count": len(cars),
         "records_joined": persons["records_count"].sum() - len(persons),

@@ -23,7 +23,7 @@ def headline(found: Found) -> tuple[str, str]:
         )
     risk = N_("{at_risk_reachable_count:persons|customer|customers} likely to stay away can still be reached.")
     if not len(loss.lost):
-        return N_("None of the {lost_base_count:count} cars that came a year ago was lost"), risk
+        return N_("No car was lost of {lost_base_count:count} that came a year ago"), risk
     lead = N_(
         "Lost: not seen for {lost_definition_months:months}. Of the cars that still come, {churn_expected_count:count} are expected to follow within {churn_outcome_months:months}; {at_risk_reachable_count:persons|customer|customers} likely to go can still be reached."
     )

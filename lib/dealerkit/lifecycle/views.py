@@ -41,6 +41,7 @@ class Found:
         loss: of the last year.
         definitions, ranks: of `lost`.
         churn: of `churn.study`.
+        warranty_known: share of the cars in hand whose warranty end is known.
         waiting: persons with a car that is past its warning day and not lost yet: person_id, may_be_called.
     """
 
@@ -55,6 +56,7 @@ class Found:
     definitions: pd.DataFrame
     ranks: pd.DataFrame
     churn: churn.Study
+    warranty_known: float
     waiting: pd.DataFrame
 
 
@@ -101,6 +103,7 @@ def look(
         definitions=lost.definitions(states, params),
         ranks=lost.ranks(states),
         churn=churn.study(car_panel, panel, dictionary, past, params),
+        warranty_known=now["warranty_days_left"].notna().mean(),
         waiting=_waiting(lines, now, at(panel, as_of), params),
     )
 
@@ -261,6 +264,7 @@ def _stage_facts(found: Found) -> dict[str, tuple]:
     rows["stage_won_back_count"] = returned
     rows["stage_won_back_of"] = int(back["of"].iloc[0])
     rows["stage_won_back_share"] = returned / back["of"].iloc[0] if back["of"].iloc[0] >= LEAST else None
+    rows["stage_warranty_known_share"] = found.warranty_known
     return {name: (value, int(found.car_moves["n"].sum()), "stage_transitions") for name, value in rows.items()}
 
 

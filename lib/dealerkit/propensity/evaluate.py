@@ -15,7 +15,7 @@ from dealerkit.propensity.trees import one_thread
 SCORECARD_USED = N_("The scorecard is used: it beats the simple rule, and boosted trees are no better.")
 TREES_USED = N_("The boosted trees are used: they beat the simple rule, and are better calibrated than the scorecard.")
 TREES_RANK = N_("The boosted trees are used: they beat the simple rule, and rank better than the scorecard.")
-NO_BETTER = N_("No better than the simple rule: the rule is used.")
+NO_BETTER = N_("Not shown to be better than the simple rule: the rule is used.")
 WORSE = N_("Worse than the simple rule: the rule is used.")
 
 #: Everything that `Evaluation.verdict` may be.
