@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import doctest
 import math
+import re
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import dealerkit.expressions
 import ibis
@@ -329,6 +331,12 @@ def test_functions_of_the_list_can_be_called(table):
             with pytest.raises(UserError) as caught:
                 value(table, f"{name}(tags)", KEY)
             assert f"no function {name!r}" not in str(caught.value)
+
+
+def test_the_readme_lists_the_functions_that_there_are():
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    listed = re.search(r"^To write: .*? Functions: (.*?)\n\n", text, re.MULTILINE | re.DOTALL)[1]
+    assert sorted(re.findall(r"`(\w+)[^`]*`", listed)) == sorted(FUNCTIONS)
 
 
 NUMBERS = st.one_of(
