@@ -90,6 +90,9 @@ def write_frame(frame: pd.DataFrame, path: Path) -> int:
     path = Path(path)
     part = path.with_name(path.name + ".part")
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    # a column without any value has no type of its own; as text it can be joined and compared
+    known = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
+    table = table.cast(pa.schema(known))
     pq.write_table(table, part, compression="zstd", row_group_size=ROW_GROUP)
     part.replace(path)
     return len(frame)

@@ -66,7 +66,7 @@ def identify(clean: dict[str, ir.Table], params: Params, as_of: date) -> Identif
     edges, apart = _edges(clean, nodes, params)
     group = _components(nodes, edges)
     nodes = nodes.assign(group=group)
-    nodes["person_id"] = _person_ids(nodes, params.id_key)
+    nodes["person_id"] = _person_ids(nodes, params.id_key).astype(object)
     records = nodes[["source", "customer_id", "person_id"]].sort_values(["source", "customer_id"], ignore_index=True)
     cars = _cars(clean, records, as_of)
     persons = _persons(nodes, clean, records, cars)
