@@ -439,3 +439,31 @@ def test_one_class_only_is_a_stated_gap():
     study = importance.study(dealer(300), importance.choose_target(dealer(300), PARAMS, None, classes), words(), PARAMS)
     assert study.target is None
     assert says.gaps(study, dealer(300), T)[0][1].startswith("No classes to explain")
+
+
+# ---- factors of one's own -------------------------------------------------------------------------------------------
+
+
+def test_each_own_factor_is_named_with_what_became_of_it(studied):
+    owners, study = studied
+    own = ("age_years", "visits_count_all", "is_company", "wait_minutes_mean_12m")
+    about = study.screened.about.assign(own=[name in own for name in study.screened.about.index])
+    study = replace(study, screened=replace(study.screened, about=about))
+    found = views.own_factors(study, T).set_index("factor")
+    assert list(found.index) == [f"Label of {name}" for name in about.index if name in own]
+    fate = found["fate"].to_dict()
+    assert fate["Label of age_years"] == "kept and ranked among the factors that do not define the classes"
+    assert fate["Label of visits_count_all"].startswith("kept and ranked among all factors: ")
+    assert fate["Label of is_company"] == "dropped (Constant): one value for 100.0 %"
+    first = found.loc["Label of age_years"]
+    ranked = study.others.ranking.iloc[0]
+    assert ranked["group"] == ("age_years",) and first["importance"] == ranked["importance"] and first["ranks"] == "1"
+    left = found.loc["Label of is_company"]
+    assert pd.isna(left["importance"]) and (left["interval"], left["ranks"], left["also"]) == ("–", "–", "–")
+    unranked = views.own_factors(replace(study, others=None), T).set_index("factor")
+    assert unranked["fate"]["Label of age_years"] == "kept; nothing is ranked"
+
+
+def test_without_own_factors_or_a_screening_the_table_has_no_rows(studied):
+    assert views.own_factors(studied[1], T).empty
+    assert views.own_factors(importance.Study(None), T).empty

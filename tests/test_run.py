@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from dealerkit import run as run_
 from dealerkit.errors import UserError, UserErrors
-from dealerkit.run import open_run
+from dealerkit.run import Col, open_run
 
 
 @pytest.fixture
@@ -154,6 +154,28 @@ def test_overrides_are_checked_like_a_file(root):
         open_run("small", overrides={"windows.lost_month": 18})
     with pytest.raises(UserErrors, match="windows.lost_months = 'many'"):
         open_run("small", overrides={"windows.lost_months": "many"})
+
+
+def test_by_hand_another_day_than_that_of_the_tables_is_told_once(root, shown, monkeypatch):
+    open_run("small")
+    open_run("small", "2026-09-30")
+    open_run("small", "2026-06-30", page="10-audit")  # it makes the tables anew
+    assert [text for html, text in shown if "tables built" in html] == []
+    open_run("small", "2026-06-30", page="20-customers").frame("staff")
+    told = [html for html, _ in shown if "tables built" in html]
+    assert len(told) == 1 and "30 September 2026" in told[0] and "30 June 2026" in told[0]
+    monkeypatch.setenv("DEALERKIT_STAGE", "20-customers")
+    open_run("small", "2026-06-30", page="20-customers")
+    assert len([html for html, _ in shown if "tables built" in html]) == 1
+
+
+def test_a_table_without_rows_is_left_out_when_asked(root, shown):
+    run = open_run("small")
+    run.show(pd.DataFrame({"a": []}), [Col("a", "A")], hide_empty=True)
+    assert [html for html, _ in shown if "<table" in html] == []
+    run.show(pd.DataFrame({"a": []}), [Col("a", "A")])
+    run.show(pd.DataFrame({"a": [1]}), [Col("a", "A")], hide_empty=True)
+    assert len([html for html, _ in shown if "<table" in html]) == 2
 
 
 def test_as_of_is_the_one_asked_for_else_the_audits(root):

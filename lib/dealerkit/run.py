@@ -104,6 +104,18 @@ class Run:
         self._cells = Cells.watched()
         if by_make != page and self._cells is not None and "DEALERKIT_VERIFY" not in os.environ:
             _show(fragments.lab_style(), "")
+        if by_make != page and "DEALERKIT_VERIFY" not in os.environ:
+            self._tell_day_of_tables()
+
+    def _tell_day_of_tables(self) -> None:
+        """Say when the tables built before are those of another day than the one asked for."""
+        built = self.known("as_of", None) if self.asked_as_of else None
+        if built and built != self.asked_as_of.isoformat():
+            self.note(
+                "The tables built before are those of {built:day}; only what is computed in this notebook is as of {asked:day}.",
+                built=date.fromisoformat(built),
+                asked=self.asked_as_of,
+            )
 
     def _cell(self) -> int | None:
         """Number of the running code cell when the notebook runs from its top; the run is opened in the second."""
@@ -477,9 +489,12 @@ class Run:
         caption: str = "",
         total: Mapping | None = None,
         highlight: Iterable[int] = (),
+        hide_empty: bool = False,
         **values,
     ) -> None:
-        """A table; headings and caption are messages."""
+        """A table; headings and caption are messages. Without rows it says so, or is left out with ``hide_empty``."""
+        if hide_empty and frame.empty:
+            return
         labelled = [replace(c, label=self.t.text(c.label or c.name)) for c in columns]
         said, origin = self._filled(caption, values) if caption else ("", "")
         _show(fragments.table(frame, labelled, self.t, said, highlight, total, origin or self._origin()))

@@ -50,6 +50,13 @@ WHY_DROP = {
     "correlated": N_("correlation {value:number} with “{other:text}”"),
     "no_information": N_("information value {value:number}"),
 }
+#: What becomes of a factor of the dealer's own.
+FATES = {
+    "dropped": N_("dropped ({step:text}): {why:text}"),
+    "unranked": N_("kept; nothing is ranked"),
+    "follows": N_("kept and ranked among all factors: {why:text}"),
+    "ranked": N_("kept and ranked among the factors that do not define the classes"),
+}
 #: A difference is listed from this size in standard deviations, when false discoveries are held at 5 %.
 SMALLEST_DIFFERENCE, FALSE_DISCOVERIES = 0.2, 0.05
 
@@ -173,13 +180,19 @@ def top(study: Study, weighed: Weighed | None, t, most: int = 10) -> pd.DataFram
         first, *more = (label[f] for f in row.group)
         name = t.say("{factor:text} (and {more:count} more)", factor=first, more=len(more)) if more else first
         ends = t.say("{low:points} to {high:points}", low=row.low, high=row.high)
-        ranks = (
-            str(row.rank_low)
-            if row.rank_low == row.rank_high
-            else t.say("{low:count} to {high:count}", low=row.rank_low, high=row.rank_high)
-        )
         rows.append(
-            (name, first, ", ".join(more) or "–", row.importance, row.low, row.high, ends, row.rank, ranks, row.low > 0)
+            (
+                name,
+                first,
+                ", ".join(more) or "–",
+                row.importance,
+                row.low,
+                row.high,
+                ends,
+                row.rank,
+                _ranks(row, t),
+                row.low > 0,
+            )
         )
     return pd.DataFrame(rows, columns=columns)
 
@@ -235,15 +248,64 @@ def drops(study: Study, t) -> pd.DataFrame:
     if study.screened is None:
         return pd.DataFrame(columns=["factor", "class", "step", "why"])
     about = study.screened.about
-    rows = []
-    for row in study.screened.drops.to_dict("records"):
-        known = {"value": row["value"], "formula": about["formula"][row["factor"]]}
-        known["other"] = about["label"][row["other"]] if row["other"] else ""
-        used = {key: value for key, value in known.items() if f"{{{key}:" in WHY_DROP[row["step"]]}
-        why = t.say(WHY_DROP[row["step"]], **used)
-        name = about["label"][row["factor"]]
-        rows.append((name, about["class"][row["factor"]], t.text(STEPS[row["step"]]), why))
+    rows = [
+        (about["label"][row["factor"]], about["class"][row["factor"]], t.text(STEPS[row["step"]]), _why(row, about, t))
+        for row in study.screened.drops.to_dict("records")
+    ]
     return pd.DataFrame(rows, columns=["factor", "class", "step", "why"])
+
+
+def _why(drop: dict, about: pd.DataFrame, t) -> str:
+    """Why a factor was dropped, with the number that decided."""
+    known = {"value": drop["value"], "formula": about["formula"][drop["factor"]]}
+    known["other"] = about["label"][drop["other"]] if drop["other"] else ""
+    return t.say(WHY_DROP[drop["step"]], **{k: v for k, v in known.items() if f"{{{k}:" in WHY_DROP[drop["step"]]})
+
+
+def own_factors(study: Study, t) -> pd.DataFrame:
+    """What became of each of the dealer's own factors: factor, fate, and where it is ranked importance, interval, ranks
+    and also (the factors that vary with it); no rows without own factors."""
+    columns = ["factor", "fate", "importance", "interval", "ranks", "also"]
+    if study.screened is None or "own" not in study.screened.about:
+        return pd.DataFrame(columns=columns)
+    about, follows = study.screened.about, study.screened.follows
+    dropped = {row["factor"]: row for row in study.screened.drops.to_dict("records")}
+    rows = []
+    for factor in about.index[about["own"].astype(bool)]:
+        found = None if factor in dropped else _ranked(study.all_factors if factor in follows else study.others, factor)
+        if factor in dropped:
+            row = dropped[factor]
+            fate = t.say(FATES["dropped"], step=t.text(STEPS[row["step"]]), why=_why(row, about, t))
+        elif found is None:
+            fate = t.text(FATES["unranked"])
+        elif factor in follows:
+            fate = t.say(FATES["follows"], why=t.text(FOLLOWS[follows[factor]]))
+        else:
+            fate = t.text(FATES["ranked"])
+        rows.append((about["label"][factor], fate, *_placing(found, factor, about["label"], t)))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _ranked(weighed: Weighed | None, factor: str):
+    """The row of the ranking whose group holds the factor, or None."""
+    rows = () if weighed is None else weighed.ranking.itertuples()
+    return next((row for row in rows if factor in row.group), None)
+
+
+def _placing(row, factor: str, label: pd.Series, t) -> tuple:
+    """Importance, interval, ranks and the factors that vary with it, as `top` has them."""
+    if row is None:
+        return None, "–", "–", "–"
+    ends = t.say("{low:points} to {high:points}", low=row.low, high=row.high)
+    also = ", ".join(label[f] for f in row.group if f != factor)
+    return row.importance, ends, _ranks(row, t), also or "–"
+
+
+def _ranks(row, t) -> str:
+    """The interval of a rank, in words."""
+    if row.rank_low == row.rank_high:
+        return str(row.rank_low)
+    return t.say("{low:count} to {high:count}", low=row.rank_low, high=row.rank_high)
 
 
 # ---- the tree ------------------------------------------------------------------------------------------------------
