@@ -146,7 +146,7 @@ lab: $(READY) ## JupyterLab on the notebooks; trying things never changes what m
 	@$(if $(HOME),,$(SEALED)) $(PY) -m jupyterlab --notebook-dir=notebooks
 
 test: $(READY_DEV) ## all tests
-	@$(SEALED) $(PY) -m pytest -n 2 --dist loadfile tests
+	@$(SEALED) $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
 lint: $(READY_DEV) ## style of code and notebooks, notebooks without outputs, schema and translations up to date
 	@$(PY) -m ruff check lib tests notebooks
