@@ -57,6 +57,16 @@ def _first(study: Study) -> str:
     )
 
 
+def first_steps(study: Study) -> list[tuple[str, str, str, dict]]:
+    """What to do: (request, gain, how, values) each, as messages; nothing where no factor surely goes with the classes."""
+    if not len(sure(study.others)):
+        return []
+    how = N_(
+        "it goes with the classes, which does not prove that it makes them: treat some customers differently, drawn by lot, and compare"
+    )
+    return [(N_("Find out whether “{important_factor_first:text}” can be used"), "", how, {})]
+
+
 def verdict(study: Study) -> str:
     """How far the model of the other factors can be trusted, as a message of facts."""
     if study.others is None:

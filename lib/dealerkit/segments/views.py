@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -460,3 +461,27 @@ GAPS = {
         N_("Deliver leads and interactions with the customer's number."),
     ),
 }
+
+
+def first_steps(facts: Mapping[str, Mapping]) -> list[tuple[str, str, str, dict]]:
+    """What to do by the facts of this page: (request, gain, how, values) each, as messages; nobody for fewer than five."""
+    known, made = {name: fact["value"] for name, fact in facts.items()}, []
+    if (known.get("at_risk_count") or 0) >= 5:
+        how = N_("they are away for more than {rhythm_ratio:number} of their own intervals")
+        if known.get("at_risk_yuan_12m"):
+            how = N_(
+                "they are away for more than {rhythm_ratio:number} of their own intervals, and brought {at_risk_yuan_12m:yuan} in 12 months"
+            )
+        made.append((N_("Call {at_risk_count:persons|owner|owners} out of their rhythm"), "", how, {}))
+    if (known.get("wandering_count") or 0) >= 5:
+        made.append(
+            (
+                N_("Ask {wandering_count:persons|wandering owner|wandering owners} what they have done elsewhere"),
+                "",
+                N_(
+                    "{wandering_share:share} of the owners came before and now come late or not at all; the answer says what to offer"
+                ),
+                {},
+            )
+        )
+    return made
