@@ -44,17 +44,23 @@ def main(arguments: list[str] | None = None) -> int:
     root = Path.cwd()
     try:
         if given.command in ("execute", "render", "dictionary"):
-            folders = chain.Folders(root, params.check_dealer_name(given.dealer))
-            if given.command == "dictionary":
-                return chain.guarded(folders, "dictionary", lambda: chain.dictionary(folders))
-            work = chain.execute if given.command == "execute" else chain.render
-            return chain.guarded(folders, given.stage, lambda: work(folders, given.stage))
+            return _chain(given, root)
         return {"schema": _schema, "strings": _strings, "demo": _demo, "new-dealer": _new_dealer}[given.command](
             given, root
         )
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+
+
+def _chain(given: argparse.Namespace, root: Path) -> int:
+    from dealerkit.chain import execute, pages
+
+    folders = chain.Folders(root, params.check_dealer_name(given.dealer))
+    if given.command == "dictionary":
+        return chain.guarded(folders, "dictionary", lambda: pages.dictionary(folders))
+    work = execute.execute if given.command == "execute" else pages.render
+    return chain.guarded(folders, given.stage, lambda: work(folders, given.stage))
 
 
 def _schema(given: argparse.Namespace, root: Path) -> int:

@@ -23,9 +23,10 @@ DEALER_NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9_\-\u4e00-\u9fff]{0
 NOTEBOOK = re.compile(r"([0-9]{2}-[a-z0-9-]+)\.ipynb")
 PACKAGE = "lib/dealerkit"
 # Nothing that a notebook shows depends on who starts it, on the invented dealers, or on the commands.
-SHELL = ("__main__", "chain", "lock", "stamp", "demo", "newdealer")
-# It runs notebooks, which then show what their own code does; and it puts head, navigation and origin around a page.
-ASSEMBLES = ("chain",)
+SHELL = ("__main__", "chain", "lock", "stamp", "warm", "demo", "newdealer")
+# What puts head, navigation and origin around a page; the rest of `chain` runs notebooks, which show what their own
+# code does.
+ASSEMBLES = ("chain.folders", "chain.pages")
 PAGE_BASE = ("engine", "messages", "params")  # what it needs for that
 # Rendering only: an edit here makes the pages again and reruns no analysis.
 RENDER_ONLY = ("report.page", "report.template")
@@ -250,7 +251,7 @@ def stage_stamps(library: Library, hashes: Hashes) -> dict[str, dict]:
     roots = [*PAGE_BASE, *(name for name in library.modules if _within(name, ("report",)))]
     assembles = {f"{name}.py": library.modules[name][0] for name in ASSEMBLES if name in library.modules}
     stamps["render"] = pages | {"library": library.stamp(roots, SHELL) | assembles}
-    started = tuple(name for name in SHELL if name not in ASSEMBLES)
+    started = tuple(name for name in SHELL if name != "chain")
     stamps["dictionary"] = pages | {"library": library.stamp([*roots, *ASSEMBLES], started)}
     return stamps
 

@@ -1,0 +1,146 @@
+"""Render executed notebooks to pages, and write the data dictionary: nothing is computed here."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import date
+from pathlib import Path
+
+from dealerkit import params as params_
+from dealerkit.chain.folders import DICTIONARY, PAGES, Folders, page_name, stages
+from dealerkit.errors import UserError
+from dealerkit.messages import N_
+
+
+def render(folders: Folders, stage: str) -> None:
+    """Render the executed notebook of ``stage`` to its page."""
+    from dealerkit.report import page
+
+    params = folders.params()
+    folders.reports.mkdir(parents=True, exist_ok=True)
+    page.render(
+        folders.build / f"{stage}.ipynb",
+        folders.page(stage),
+        _context(folders, params, page_name(stage), (*_up_to(folders.root, stage), "render")),
+        _known(folders, params),
+    )
+
+
+def _up_to(root: Path, stage: str) -> list[str]:
+    """The stages whose code a page rests on: its own and those before it."""
+    return [name for name in stages(root) if name <= stage]
+
+
+def dictionary(folders: Folders) -> None:
+    """Write the data dictionary page."""
+    from dealerkit import factors
+    from dealerkit.report.dictionary import dictionary_page
+    from dealerkit.report.fragments import Col
+    from dealerkit.report.translate import Translator
+
+    params = folders.params()
+    t = Translator(params_.environment_language(params))
+    frame = factors.dictionary(params, t)
+    frame.loc[frame["own"], "class"] += f" · {t.text(N_('own'))}"
+    columns = [
+        Col("factor", t.text("Factor")),
+        Col("label", t.text("Meaning")),
+        Col("class", t.text("Class")),
+        Col("formula", t.text("Formula")),
+    ]
+    extra = [
+        (t.text("Factors of persons"), frame[frame["table"] == "person_factors"], columns),
+        (t.text("Factors of cars"), frame[frame["table"] == "car_factors"], columns),
+    ]
+    folders.reports.mkdir(parents=True, exist_ok=True)
+    dictionary_page(folders.reports / DICTIONARY[0], _context(folders, params, DICTIONARY[0], ("dictionary",)), extra)
+
+
+def _context(folders: Folders, params: params_.Params, current: str, stamps: tuple[str, ...]):
+    from dealerkit.report.page import PageContext, provenance
+    from dealerkit.report.translate import Translator
+
+    t = Translator(params_.environment_language(params))
+    inputs = json.loads((folders.build / ".inputs").read_text(encoding="utf-8"))
+    facts_path = folders.build / "10-audit/facts.json"
+    facts = (
+        json.loads(facts_path.read_text(encoding="utf-8")) if facts_path.exists() and current != DICTIONARY[0] else {}
+    )
+    as_of = date.fromisoformat(os.environ.get("AS_OF") or facts["as_of"]["value"]) if facts else None
+    there = stages(folders.root)
+    pages = [(page_name(stage), t.text(label)) for stage, label in PAGES.items() if stage in there]
+    earlier = sorted(p.stem for p in folders.snapshots.glob("*.json") if as_of and p.stem < as_of.isoformat())
+    logo, mime = _logo(folders, params)
+    made = provenance(
+        inputs={name: f["sha256"] for name, f in inputs["files"].items()},
+        params=inputs["params"],
+        code=_code(folders, stamps),
+        lock=_digest(folders.root / "requirements.lock"),
+        as_of=t.say("{day:day}", day=as_of) if as_of else "",
+        state=t.say("report as of {day:text}", day=earlier[-1]) if earlier else "",
+    )
+    return PageContext(
+        language=t.language,
+        dealer=getattr(params.display_name, t.language),
+        as_of=as_of,
+        invented=params.invented,
+        logo=logo,
+        logo_mime=mime,
+        pages=(*pages, (DICTIONARY[0], t.text(DICTIONARY[1]))),
+        current=current,
+        provenance=made,
+    )
+
+
+def _code(folders: Folders, stamps: tuple[str, ...]) -> str:
+    """Digest over the content stamps of what made a page: the code, not the commit."""
+    import hashlib
+
+    return hashlib.sha256(b"\n".join((folders.build / ".code" / name).read_bytes() for name in stamps)).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _logo(folders: Folders, params: params_.Params) -> tuple[bytes | None, str]:
+    if not params.logo:
+        return None, ""
+    path = (folders.raw / params.logo).resolve()
+    kinds = {".png": "image/png", ".svg": "image/svg+xml"}
+    if not path.is_relative_to(folders.raw.resolve()) or path.suffix.lower() not in kinds or not path.is_file():
+        raise UserError(
+            f"logo {params.logo!r} is no PNG or SVG file in data/raw/{folders.dealer}",
+            "name a file inside that folder, or leave the key out",
+        )
+    if path.stat().st_size > 100_000:
+        raise UserError(f"logo {params.logo!r} has {path.stat().st_size:,} bytes", "use one under 100 KB")
+    return path.read_bytes(), kinds[path.suffix.lower()]
+
+
+def _known(folders: Folders, params: params_.Params):
+    """Look-up of the leak gate: which tokens are real phones, IDs, plates, VINs or e-mails of this dealer."""
+    import ibis
+
+    from dealerkit import engine
+
+    path = folders.build / "10-audit/personal_values.parquet"
+    if not path.exists():
+        return None
+
+    def known(tokens: set[str]) -> set[str]:
+        if not tokens:
+            return set()
+        connection = engine.connect(params.engine)
+        try:
+            asked = ibis.memtable({"value": sorted(tokens)})
+            return set(
+                connection.read_parquet(path).semi_join(asked, "value").select("value").distinct().to_pandas()["value"]
+            )
+        finally:
+            connection.disconnect()
+
+    return known
