@@ -28,6 +28,8 @@ READY = $(VENV)/.dealerkit-core
 READY_DEV = $(VENV)/.dealerkit-dev
 PY = $(VENV)/bin/python
 KIT = $(PY) -m dealerkit
+# The same, by the warm parent if there is one (lib/dealerkit/warm.py; WARM=0: none).
+ASK = $(PY) -I -S lib/dealerkit/warm.py
 
 # Same bytes on every run: no thread races, no settings of the user's own Jupyter, no need of a HOME.
 export PYTHONHASHSEED := 0
@@ -62,12 +64,12 @@ $B/90-summary.ipynb: $(filter-out $B/90-summary.ipynb,$(STAGES:%=$B/%.ipynb))
 
 # Execute: the notebook is renamed into place, last. Its tables, facts and logs are for nobody else's eyes.
 $(STAGES:%=$B/%.ipynb): $B/%.ipynb: $B/.code/%
-	@umask 077; $(SEALED) DEALERKIT_STAGE=$* $(KIT) execute --dealer "$$DEALER" --stage $*
+	@umask 077; $(SEALED) $(ASK) execute --dealer "$$DEALER" --stage $*
 
 # Render: nothing is computed, so an edit of the template reruns no analysis.
 define PAGE_RULE
 $(call page,$1): $B/$1.ipynb $B/.code/render
-	@$$(SEALED) $$(KIT) render --dealer "$$$$DEALER" --stage $1
+	@$$(SEALED) $$(ASK) render --dealer "$$$$DEALER" --stage $1
 $1: $(call page,$1)
 	@echo "$(call page,$1)"
 
@@ -75,7 +77,7 @@ endef
 $(foreach stage,$(STAGES),$(eval $(call PAGE_RULE,$(stage))))
 
 $R/dictionary.html: $B/.inputs $B/.code/dictionary
-	@$(SEALED) $(KIT) dictionary --dealer "$$DEALER"
+	@$(SEALED) $(ASK) dictionary --dealer "$$DEALER"
 
 verify: $(STAGES:%=$B/%.ipynb)
 	@DEALERKIT_VERIFY=1 $(SEALED) $(PY) -m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env $(STAGES:%=$B/%.ipynb)
@@ -122,7 +124,7 @@ report: $(if $(KNOWN),$(READY)) ## raw files of DEALER to reports/DEALER/index.h
 verify: $(if $(KNOWN),$(READY_DEV)) ## run the notebooks of DEALER again and compare every output (nbval)
 $(STAGES): $(if $(KNOWN),$(READY))
 report verify $(STAGES):
-	+@$(if $(KNOWN),$(PY),$(ANY_PYTHON)) $(LOCK) "$$DEALER" -- $(MAKE) --no-print-directory $@
+	+@$(SEALED) $(if $(KNOWN),$(PY),$(ANY_PYTHON)) $(LOCK) "$$DEALER" -- $(MAKE) --no-print-directory $@
 
 # File names in params/ that a dealer may have (the rest is refused by lock.py, one by one, and counts as failed).
 NAMED = '^[^ -,./:-@[-^`{-~]*$$'
@@ -131,7 +133,7 @@ reports: $(READY) ## every dealer in params/, one failing stops no other; make -
 	@rm -rf $(RESULTS) && mkdir -p -m 700 build $(RESULTS)
 	@ls params | sed -n 's/\.yaml$$//p' | LC_ALL=C grep -v $(NAMED) | while IFS= read -r name; do \
 		DEALERKIT_RESULTS=$(RESULTS) $(PY) $(LOCK) "$$name" -- false; done; true
-	+@DEALERKIT_RESULTS=$(RESULTS) $(MAKE) -k --no-print-directory reports-each || true
+	+@DEALERKIT_RESULTS=$(RESULTS) $(SEALED) $(ASK) -- $(MAKE) -k --no-print-directory reports-each || true
 	@$(PY) $(LOCK) --table $(RESULTS)
 
 ifneq ($(filter reports-each,$(MAKECMDGOALS)),)

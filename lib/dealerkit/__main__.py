@@ -54,13 +54,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _chain(given: argparse.Namespace, root: Path) -> int:
-    from dealerkit.chain import execute, pages
-
     folders = chain.Folders(root, params.check_dealer_name(given.dealer))
-    if given.command == "dictionary":
-        return chain.guarded(folders, "dictionary", lambda: pages.dictionary(folders))
-    work = execute.execute if given.command == "execute" else pages.render
-    return chain.guarded(folders, given.stage, lambda: work(folders, given.stage))
+    if given.command == "execute":
+        from dealerkit.chain.execute import execute
+
+        return chain.guarded(folders, given.stage, lambda: execute(folders, given.stage))
+    from dealerkit.chain import pages
+
+    if given.command == "render":
+        return chain.guarded(folders, given.stage, lambda: pages.render(folders, given.stage))
+    return chain.guarded(folders, "dictionary", lambda: pages.dictionary(folders))
 
 
 def _schema(given: argparse.Namespace, root: Path) -> int:

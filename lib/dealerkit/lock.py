@@ -15,7 +15,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import signal
 import sys
 import time
 import unicodedata
@@ -24,10 +23,10 @@ from importlib.util import module_from_spec, spec_from_file_location
 USER, KIT = 2, 1  # exit codes: the user's to mend, the kit's failure
 
 
-def _stamp():
-    """The neighbour `stamp.py`, which isolated Python does not find by name."""
+def _neighbour(name: str):
+    """A module beside this one, which isolated Python does not find by name."""
     spec = spec_from_file_location(
-        "dealerkit_stamp", os.path.join(os.path.dirname(os.path.abspath(__file__)), "stamp.py")
+        f"dealerkit_{name}", os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
     )
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -46,27 +45,6 @@ def hold(path: str) -> int | None:
     return descriptor
 
 
-def call(command: list[str]) -> int:
-    """Run a command to its end with every open descriptor (make's job tokens, the lock); its exit code.
-
-    Ctrl-C reaches the command by itself; a termination is passed on, and the command is still waited for.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.execvp(command[0], command)
-        except OSError as error:
-            print(f"{command[0]}: {error.strerror}", file=sys.stderr)
-        os._exit(127)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, frame: os.kill(child, received))
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return code if code >= 0 else 128 - code
-
-
 def moved() -> bool:
     """Was this environment made for another folder (the project was copied or renamed)?"""
     environment = os.path.dirname(os.path.dirname(sys.executable))  # without `site`, sys.prefix is the base Python
@@ -81,14 +59,15 @@ def moved() -> bool:
 
 def run(dealer: str, command: list[str]) -> tuple[int, str]:
     """Run the command for the dealer; its precise exit code and, after a failure, why."""
-    stamp = _stamp()
+    stamp, warm = _neighbour("stamp"), _neighbour("warm")
     try:
         stamp.check_dealer(dealer)
         if moved():
             raise stamp.Refused("this folder was moved or copied since its environment was made", "run make env once")
         build = f"build/{dealer}"
         os.makedirs(build, mode=0o700, exist_ok=True)
-        if hold(f"{build}/.lock") is None:
+        lock = hold(f"{build}/.lock")
+        if lock is None:
             raise stamp.Refused(
                 f"{dealer} is being made by another run", "wait until it has ended; other dealers can be made meanwhile"
             )
@@ -107,7 +86,8 @@ def run(dealer: str, command: list[str]) -> tuple[int, str]:
         )
         return USER, f"{error.filename}: {error.strerror}"
     os.environ["DEALER"] = os.environ["DEALERKIT_LOCKED"] = dealer
-    code = call(command)
+    os.environ[warm.LOCK] = str(lock)
+    code = warm.call(command)
     return (0, "") if code == 0 else _why(status, code)
 
 

@@ -13,9 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
 from dealerkit import params as params_
 from dealerkit.chain.ends import KitError, scrubbed, write_log
 from dealerkit.chain.folders import Folders, stages
+from dealerkit.chain.kernel import Manager
 from dealerkit.errors import UserError
 
 
@@ -36,12 +42,10 @@ def execute(folders: Folders, stage: str) -> None:
 
     Raises `UserError` for the user's mistakes, also those met inside the notebook, and `KitError` for the rest.
     """
-    import papermill
-    from traitlets.config import Config
-
     began = time.monotonic()
     params = folders.params()
-    _refuse_bad_expressions(params)
+    if stage == stages(folders.root)[0]:
+        _refuse_bad_expressions(params)
     notebook = folders.root / "notebooks" / f"{stage}.ipynb"
     if not notebook.is_file():
         raise UserError(f"no notebook {stage}", f"there are {', '.join(stages(folders.root))}")
@@ -72,7 +76,9 @@ def execute(folders: Folders, stage: str) -> None:
                 log_output=False,
                 autosave_cell_every=0,
                 execution_timeout=params.cell_timeout_seconds,
-                extra_arguments=["--log-level=50"],
+                extra_arguments=["--log-level=50", "--HistoryManager.enabled=False"],
+                kernel_manager_class=Manager,
+                shutdown_kernel="immediate",
                 config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
             )
     except Exception as error:
@@ -142,9 +148,6 @@ def _progress(folders: Folders, stage: str, seconds: float) -> None:
 
 def _explained(error: Exception, folders: Folders, stage: str, running: Path) -> Exception:
     """What went wrong in the notebook, as the error to raise; the notebook is kept as `<stage>.failed.ipynb`."""
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
     failed = folders.build / f"{stage}.failed.ipynb"
     if running.exists():
         running.replace(failed)

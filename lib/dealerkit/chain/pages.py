@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from dealerkit import params as params_
 from dealerkit.chain.folders import DICTIONARY, PAGES, Folders, page_name, stages
 from dealerkit.errors import UserError
 from dealerkit.messages import N_
+from dealerkit.report import page
+from dealerkit.report.dictionary import dictionary_page
+from dealerkit.report.fragments import Col
+from dealerkit.report.translate import Translator
 
 
 def render(folders: Folders, stage: str) -> None:
     """Render the executed notebook of ``stage`` to its page."""
-    from dealerkit.report import page
-
     params = folders.params()
     folders.reports.mkdir(parents=True, exist_ok=True)
     page.render(
         folders.build / f"{stage}.ipynb",
         folders.page(stage),
         _context(folders, params, page_name(stage), (*_up_to(folders.root, stage), "render")),
-        _known(folders, params),
+        _known(folders),
     )
 
 
@@ -34,10 +39,7 @@ def _up_to(root: Path, stage: str) -> list[str]:
 
 def dictionary(folders: Folders) -> None:
     """Write the data dictionary page."""
-    from dealerkit import factors
-    from dealerkit.report.dictionary import dictionary_page
-    from dealerkit.report.fragments import Col
-    from dealerkit.report.translate import Translator
+    from dealerkit import factors  # its engine is needed for no other page
 
     params = folders.params()
     t = Translator(params_.environment_language(params))
@@ -58,9 +60,6 @@ def dictionary(folders: Folders) -> None:
 
 
 def _context(folders: Folders, params: params_.Params, current: str, stamps: tuple[str, ...]):
-    from dealerkit.report.page import PageContext, provenance
-    from dealerkit.report.translate import Translator
-
     t = Translator(params_.environment_language(params))
     inputs = json.loads((folders.build / ".inputs").read_text(encoding="utf-8"))
     facts_path = folders.build / "10-audit/facts.json"
@@ -72,7 +71,7 @@ def _context(folders: Folders, params: params_.Params, current: str, stamps: tup
     pages = [(page_name(stage), t.text(label)) for stage, label in PAGES.items() if stage in there]
     earlier = sorted(p.stem for p in folders.snapshots.glob("*.json") if as_of and p.stem < as_of.isoformat())
     logo, mime = _logo(folders, params)
-    made = provenance(
+    made = page.provenance(
         inputs={name: f["sha256"] for name, f in inputs["files"].items()},
         params=inputs["params"],
         code=_code(folders, stamps),
@@ -80,7 +79,7 @@ def _context(folders: Folders, params: params_.Params, current: str, stamps: tup
         as_of=t.say("{day:day}", day=as_of) if as_of else "",
         state=t.say("report as of {day:text}", day=earlier[-1]) if earlier else "",
     )
-    return PageContext(
+    return page.PageContext(
         language=t.language,
         dealer=getattr(params.display_name, t.language),
         as_of=as_of,
@@ -95,14 +94,10 @@ def _context(folders: Folders, params: params_.Params, current: str, stamps: tup
 
 def _code(folders: Folders, stamps: tuple[str, ...]) -> str:
     """Digest over the content stamps of what made a page: the code, not the commit."""
-    import hashlib
-
     return hashlib.sha256(b"\n".join((folders.build / ".code" / name).read_bytes() for name in stamps)).hexdigest()
 
 
 def _digest(path: Path) -> str:
-    import hashlib
-
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -121,12 +116,8 @@ def _logo(folders: Folders, params: params_.Params) -> tuple[bytes | None, str]:
     return path.read_bytes(), kinds[path.suffix.lower()]
 
 
-def _known(folders: Folders, params: params_.Params):
+def _known(folders: Folders):
     """Look-up of the leak gate: which tokens are real phones, IDs, plates, VINs or e-mails of this dealer."""
-    import ibis
-
-    from dealerkit import engine
-
     path = folders.build / "10-audit/personal_values.parquet"
     if not path.exists():
         return None
@@ -134,13 +125,7 @@ def _known(folders: Folders, params: params_.Params):
     def known(tokens: set[str]) -> set[str]:
         if not tokens:
             return set()
-        connection = engine.connect(params.engine)
-        try:
-            asked = ibis.memtable({"value": sorted(tokens)})
-            return set(
-                connection.read_parquet(path).semi_join(asked, "value").select("value").distinct().to_pandas()["value"]
-            )
-        finally:
-            connection.disconnect()
+        found = pq.read_table(path, columns=["value"], filters=[("value", "in", sorted(tokens))])
+        return set(found["value"].to_pylist())
 
     return known

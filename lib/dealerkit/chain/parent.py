@@ -1,0 +1,200 @@
+"""The warm parent: imports once, then forks a process for each request (`python -m dealerkit.chain.parent FD`).
+
+FD is a listening socket that `dealerkit.warm` has open. A request is what one recipe of the Makefile asks for; its
+process gets the recipe's environment, working folder and output, and one that runs a notebook forks its kernel before
+anything else. The parent itself has no threads, no sockets of a kernel, and no engine open, so that forking is safe.
+
+A request ends with its recipe: when the connection closes, its processes are killed. When this process is killed, the
+operating system kills them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import traceback
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from dealerkit.warm import CODES, TAKEN, die_with_parent
+
+#: What running any notebook needs, imported before the first request is taken …
+FIRST = ("ipykernel.kernelapp", "ipykernel.ipkernel", "dealerkit.chain.execute", "dealerkit.run")
+#: … and what some notebooks and all pages need, one by one while there is nothing else to do.
+LATER = ("dealerkit.chain.pages", "dealerkit.audit", "dealerkit.factors", "ibis.backends.duckdb", "sklearn.cluster")
+
+
+@dataclass
+class Request:
+    """One recipe's request: its connection, and what it asks for once all of that has come."""
+
+    connection: socket.socket
+    descriptors: list[int] = field(default_factory=list)
+    content: bytearray = field(default_factory=bytearray)
+    process: int | None = None
+    folder: str = ""
+
+    def read(self) -> bool:
+        """Take what has come; False when the other side has closed."""
+        piece, descriptors, _flags, _address = socket.recv_fds(self.connection, 1 << 16, 4)
+        self.descriptors += descriptors
+        self.content += piece
+        return bool(piece)
+
+    def whole(self) -> dict | None:
+        """The request, once it is whole."""
+        length = int.from_bytes(self.content[:4], "big")
+        return json.loads(self.content[4:]) if len(self.content) >= 4 + length > 4 else None
+
+    def close(self) -> None:
+        """Forget it: its descriptors, and the folder of its sockets."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        self.connection.close()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Parent:
+    """Serves requests on a listening socket until it is killed."""
+
+    def __init__(self, listening: socket.socket):
+        self.listening, self.folder = listening, os.path.dirname(listening.getsockname())
+        self.served = 0
+        self.requests: dict[int, Request] = {}
+        self.waiting = [*(partial(importlib.import_module, name) for name in LATER), self._rehearse]
+        self.bell, self._bell = socket.socketpair()
+        for end in (self.bell, self._bell):
+            end.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
+
+    def serve(self) -> None:
+        """Take requests and fork for them; import what later ones need in between."""
+        while True:
+            sources = [self.listening, self.bell, *self.requests]
+            ready, _, _ = select.select(sources, [], [], 0 if self.waiting else None)
+            if not ready:
+                self.waiting.pop(0)()
+            for source in ready:
+                if source is self.listening:
+                    connection, _ = self.listening.accept()
+                    self.requests[connection.fileno()] = Request(connection)
+                elif source is self.bell:
+                    self.bell.recv(4096)
+                    self._reap()
+                elif source in self.requests:
+                    self._read(source)
+
+    def _rehearse(self) -> None:
+        """Render a notebook of two cells, since much is imported and compiled when it is first used."""
+        import nbformat
+
+        from dealerkit.report import page
+
+        cells = [nbformat.v4.new_markdown_cell("*Text*"), nbformat.v4.new_code_cell("1")]
+        notebook, out = Path(self.folder, "rehearsal.ipynb"), Path(self.folder, "rehearsal.html")
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+        page.render(notebook, out, page.PageContext(language="en", dealer=""))
+
+    def _read(self, source: int) -> None:
+        request = self.requests[source]
+        if not request.read():
+            self._drop(source)
+        elif request.process is None and (asked := request.whole()):
+            request.connection.sendall(TAKEN)
+            self.served += 1
+            request.folder = f"{self.folder}/{self.served}"
+            os.mkdir(request.folder, mode=0o700)
+            request.process = self._fork(asked, request)
+
+    def _drop(self, source: int) -> None:
+        """The recipe is gone: so is what it asked for. Killing its first process takes the kernel with it."""
+        request = self.requests.pop(source)
+        if request.process:
+            os.kill(request.process, signal.SIGKILL)
+            os.waitpid(request.process, 0)
+        request.close()
+
+    def _reap(self) -> None:
+        for source, request in list(self.requests.items()):
+            if not request.process:
+                continue
+            ended, status = os.waitpid(request.process, os.WNOHANG)
+            if ended:
+                del self.requests[source]
+                self._answer(request, os.waitstatus_to_exitcode(status))
+                request.close()
+
+    def _answer(self, request: Request, code: int) -> None:
+        if code < 0:
+            told = f"killed by signal {-code}\n  → run the same command again; nothing half-written is left in place\n"
+            os.write(request.descriptors[1], told.encode())
+            code = 1
+        try:
+            request.connection.sendall(bytes([CODES[code]]))
+        except OSError:
+            pass  # the recipe is gone as well
+
+    def _fork(self, asked: dict, request: Request) -> int:
+        here = os.getpid()
+        process = os.fork()
+        if process:
+            return process
+        code = 1
+        try:
+            self._become(asked, request, here)
+            from dealerkit.__main__ import main
+
+            code = main(asked["arguments"])
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _become(self, asked: dict, request: Request, parent: int) -> None:
+        """In the fork: take over the recipe's place in the world, and leave the parent's."""
+        from dealerkit.chain.kernel import Fork, Manager
+
+        os.setpgid(0, 0)  # Ctrl-C is for make, which then ends the recipe
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        die_with_parent(signal.SIGKILL, parent)
+        for number, descriptor in zip((1, 2), request.descriptors, strict=False):
+            os.dup2(descriptor, number)
+        for other in (self.listening, self.bell, self._bell, *(r.connection for r in self.requests.values())):
+            other.close()
+        os.environ.clear()
+        os.environ.update(asked["environment"])
+        os.environ["TMPDIR"] = tempfile.tempdir = request.folder
+        os.chdir(asked["folder"])
+        os.umask(asked["umask"])
+        if asked["arguments"][0] == "execute":
+            Manager.fork = Fork()
+
+
+def main(arguments: list[str]) -> None:
+    """Serve on the listening socket whose descriptor is named."""
+    die_with_parent(signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]  # as in a kernel
+    for name in FIRST:
+        importlib.import_module(name)
+    Parent(socket.socket(fileno=int(arguments[0]))).serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,211 @@
+"""The light side of the warm chain: what starts its parent, and what a recipe calls.
+
+Importing is most of what a stage costs. So `call` runs make with the address of a socket in its environment, and when
+the first recipe asks for work (`python -I -S lib/dealerkit/warm.py execute --dealer …`), it starts one parent that
+imports everything once and forks a process for each request (`dealerkit.chain.parent`). With nothing to do nothing is
+started, and nothing outlives the command.
+
+Where there can be no parent (not on Linux, where forking after imports is unsafe; `WARM=0`; JupyterLab), and when it
+cannot be started, a recipe runs the same command in a process of its own.
+
+Runs before the package can be imported: standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+SOCKET = "DEALERKIT_PARENT"  # in the environment: address of the parent's socket
+LOCK = "DEALERKIT_LOCK_FD"  # and the descriptor that holds the dealer's lock
+TAKEN, CODES = b"\0", range(1, 256)  # a request is answered by TAKEN, then by its exit code plus one
+STARTS = 3  # a parent that is killed is started again, this often in all
+
+# ---- a recipe --------------------------------------------------------------------------------------------------
+
+
+def ask(arguments: list[str]) -> int:
+    """Have the parent run `dealerkit` with these arguments; without one, become that command. The exit code."""
+    code = _asked(arguments) if os.environ.get(SOCKET) else None
+    if code is None:
+        os.environ.pop(SOCKET, None)
+        os.execv(sys.executable, [sys.executable, "-m", "dealerkit", *arguments])
+    return code
+
+
+def _asked(arguments: list[str]) -> int | None:
+    """Exit code of the request, or None when no parent takes it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    request = {"arguments": arguments, "folder": os.getcwd(), "umask": umask, "environment": dict(os.environ)}
+    descriptors = [1, 2] + ([int(os.environ[LOCK])] if os.environ.get(LOCK) else [])
+    content = json.dumps(request).encode("ascii")
+    with socket.socket(socket.AF_UNIX) as parent:
+        try:
+            parent.connect(os.environ[SOCKET])
+            socket.send_fds(parent, [len(content).to_bytes(4, "big")], descriptors)
+            parent.sendall(content)
+            if parent.recv(1) != TAKEN:
+                return None
+        except OSError:
+            return None
+        try:
+            answer = parent.recv(1)
+        except OSError:
+            answer = b""
+    if not answer:
+        print(
+            "the process that runs the notebooks was killed (out of memory?)\n  → run the same command again; "
+            "nothing half-written is left in place",
+            file=sys.stderr,
+        )
+        return 1
+    return answer[0] - 1
+
+
+# ---- around make -----------------------------------------------------------------------------------------------
+
+
+def possible() -> bool:
+    """May a parent be started here?"""
+    return sys.platform == "linux" and os.environ.get("WARM", "1") != "0"
+
+
+def call(command: list[str]) -> int:
+    """Run a command to its end with every open descriptor (make's job tokens, the lock) and, if it or what it calls
+    asks for one, a warm parent; its exit code.
+
+    Ctrl-C reaches the command by itself; a termination is passed on, and the command is still waited for. If this
+    process is killed, the command is ended and the parent with it.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.environ.get(SOCKET) or not possible():
+        return Called(command).wait()
+    folder = os.path.join(os.environ.get("TMPDIR") or "/tmp", f"dk{os.urandom(6).hex()}")
+    os.mkdir(folder, mode=0o700)
+    try:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(f"{folder}/parent")
+            listening.listen(128)
+            os.environ[SOCKET] = f"{folder}/parent"
+            return Called(command, listening).wait()
+    finally:
+        os.environ.pop(SOCKET, None)
+        _remove(folder)
+
+
+class Called:
+    """A command that runs, and the parent that serves it once it asks."""
+
+    def __init__(self, command: list[str], listening: socket.socket | None = None):
+        self.listening, self.parent, self.starts = listening, None, 0
+        self.bell, bell = socket.socketpair()
+        for end in (self.bell, bell):
+            end.setblocking(False)
+        self._bell = bell  # kept open: signals ring here
+        die_with_parent(signal.SIGTERM)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+        self.child = _spawn(command, signal.SIGTERM)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda received, frame: os.kill(self.child, received))
+
+    def wait(self) -> int:
+        """Exit code of the command; the parent is gone when this returns."""
+        code = None
+        while code is None:
+            asked = [self.listening] if self.listening and not self.parent else []
+            ready, _, _ = select.select([self.bell, *asked], [], [])
+            if self.bell in ready:
+                self.bell.recv(4096)
+                code = self._reap()
+            elif ready:
+                self._start_parent()
+        if self.parent:
+            os.kill(self.parent, signal.SIGKILL)
+            os.waitpid(self.parent, 0)
+        return code
+
+    def _reap(self) -> int | None:
+        """Exit code of the command if it has ended; notes the end of the parent."""
+        if self.parent:
+            ended, status = os.waitpid(self.parent, os.WNOHANG)
+            if ended:
+                self.parent = None
+                # One that was killed is started again for what is still to do; one that cannot start is not.
+                if not os.WIFSIGNALED(status) or self.starts >= STARTS:
+                    self.listening.close()
+                    self.listening = None
+        ended, status = os.waitpid(self.child, os.WNOHANG)
+        if not ended:
+            return None
+        code = os.waitstatus_to_exitcode(status)
+        return code if code >= 0 else 128 - code
+
+    def _start_parent(self) -> None:
+        self.starts += 1
+        self.listening.set_inheritable(True)
+        here = os.environ.pop(SOCKET)
+        self.parent = _spawn(
+            [sys.executable, "-m", "dealerkit.chain.parent", str(self.listening.fileno())], signal.SIGKILL
+        )
+        os.environ[SOCKET] = here
+        self.listening.set_inheritable(False)
+
+
+def _spawn(command: list[str], end: int) -> int:
+    """Start a command that gets the signal ``end`` when this process dies; its process id."""
+    here = os.getpid()
+    child = os.fork()
+    if child:
+        return child
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        die_with_parent(end, here)
+        os.execvp(command[0], command)
+    except OSError as error:
+        print(f"{command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(127)
+
+
+def die_with_parent(number: int, parent: int | None = None) -> None:
+    """Have the kernel send this process a signal when the one that started it dies (Linux; elsewhere nothing).
+
+    With ``parent`` (its process id), also when it has died already.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, int(number), 0, 0, 0)  # PR_SET_PDEATHSIG
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), number)
+
+
+def _remove(folder: str) -> None:
+    for here, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            os.unlink(os.path.join(here, name))
+        for name in folders:
+            os.rmdir(os.path.join(here, name))
+    os.rmdir(folder)
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code of what the arguments ask for: `-- command …` around make, else a request."""
+    if arguments[:1] == ["--"]:
+        return call(arguments[1:])
+    return ask(arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
