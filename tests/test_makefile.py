@@ -93,7 +93,7 @@ class Project:
         shutil.copy(ROOT / "Makefile", folder)
         for name, text in LIBRARY.items():
             self.write(f"lib/dealerkit/{name}", text)
-        for name in ("stamp.py", "lock.py"):
+        for name in ("stamp.py", "lock.py", "warm.py"):
             shutil.copy(ROOT / "lib/dealerkit" / name, folder / "lib/dealerkit")
         for stage, sources in CODE.items():
             self.write(f"notebooks/{stage}.ipynb", notebook(*sources))
@@ -116,7 +116,7 @@ class Project:
         self.write(name, (self.folder / name).read_text(encoding="utf-8") + text)
 
     def command(self, *arguments: str) -> list[str]:
-        return ["make", "READY=", "READY_DEV=", "KIT=sh kit.sh", *arguments]
+        return ["make", "READY=", "READY_DEV=", "ASK=sh kit.sh", *arguments]
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {
@@ -357,7 +357,6 @@ def test_environment_and_modes(project):
             "OMP_NUM_THREADS",
             "OPENBLAS_NUM_THREADS",
             "MKL_NUM_THREADS",
-            "DEALERKIT_STAGE",
         )
     } == {
         "DEALER": "demo",
@@ -367,7 +366,6 @@ def test_environment_and_modes(project):
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
-        "DEALERKIT_STAGE": "90-summary",
     }
     cache = f"{project.folder}/build/.cache"
     for name in (
@@ -498,7 +496,7 @@ def test_the_lock_lasts_as_long_as_the_run_and_no_longer(built):
     lock = [".venv/bin/python", "-I", "-S", "lib/dealerkit/lock.py", "demo", "--"]
     environment = built.environment()
     running = subprocess.Popen(
-        [*lock, "sh", "-c", "echo up; exec sleep 60"],
+        [*lock, "sh", "-c", "trap '' TERM; echo up; exec sleep 60"],
         cwd=built.folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -506,7 +504,7 @@ def test_the_lock_lasts_as_long_as_the_run_and_no_longer(built):
     )
     assert running.stdout.read(3) == b"up\n"
     assert built.make("report", "DEALER=demo").returncode == 2
-    os.kill(running.pid, signal.SIGKILL)  # its child runs on, and keeps the lock
+    os.kill(running.pid, signal.SIGKILL)  # its child does not listen, so it keeps the lock
     running.wait()
     assert built.make("report", "DEALER=demo").returncode == 2
     os.killpg(running.pid, signal.SIGKILL)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from dealerkit import chain, params
+from dealerkit.chain import imports
 from dealerkit.errors import UserError
 
 
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _chain(given: argparse.Namespace, root: Path) -> int:
+    imports.import_spared()
     folders = chain.Folders(root, params.check_dealer_name(given.dealer))
     if given.command == "execute":
         from dealerkit.chain.execute import execute

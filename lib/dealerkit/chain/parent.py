@@ -10,6 +10,7 @@ operating system kills them.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -24,10 +25,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from dealerkit.chain.imports import import_spared
 from dealerkit.warm import CODES, TAKEN, die_with_parent
 
 #: What running any notebook needs, imported before the first request is taken …
-FIRST = ("ipykernel.kernelapp", "ipykernel.ipkernel", "dealerkit.chain.execute", "dealerkit.run")
+FIRST = (
+    "ipykernel.kernelapp",
+    "ipykernel.kernelspec",
+    "ipykernel.ipkernel",
+    "dealerkit.chain.execute",
+    "dealerkit.run",
+)
 #: … and what some notebooks and all pages need, one by one while there is nothing else to do.
 LATER = ("dealerkit.chain.pages", "dealerkit.audit", "dealerkit.factors", "ibis.backends.duckdb", "sklearn.cluster")
 
@@ -146,6 +154,7 @@ class Parent:
 
     def _fork(self, asked: dict, request: Request) -> int:
         here = os.getpid()
+        gc.freeze()  # the collector of a fork need not look at, and so copy, what was imported here
         process = os.fork()
         if process:
             return process
@@ -191,6 +200,7 @@ def main(arguments: list[str]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if sys.path[0] in ("", os.getcwd()):
         del sys.path[0]  # as in a kernel
+    import_spared()
     for name in FIRST:
         importlib.import_module(name)
     Parent(socket.socket(fileno=int(arguments[0]))).serve()
