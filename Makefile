@@ -28,8 +28,9 @@ READY = $(VENV)/.dealerkit-core
 READY_DEV = $(VENV)/.dealerkit-dev
 PY = $(VENV)/bin/python
 KIT = $(PY) -m dealerkit
-# The same, by the warm parent if there is one (lib/dealerkit/warm.py; WARM=0: none).
-ASK = $(PY) -I -S lib/dealerkit/warm.py
+# The same, by the warm parent that WARMLY keeps at hand (lib/dealerkit/warm.py; WARM=0 in the environment: none).
+WARMLY = $(PY) -I -S lib/dealerkit/warm.py
+ASK = $(WARMLY)
 
 # Same bytes on every run: no thread races, no settings of the user's own Jupyter, no need of a HOME.
 export PYTHONHASHSEED := 0
@@ -133,7 +134,7 @@ reports: $(READY) ## every dealer in params/, one failing stops no other; make -
 	@rm -rf $(RESULTS) && mkdir -p -m 700 build $(RESULTS)
 	@ls params | sed -n 's/\.yaml$$//p' | LC_ALL=C grep -v $(NAMED) | while IFS= read -r name; do \
 		DEALERKIT_RESULTS=$(RESULTS) $(PY) $(LOCK) "$$name" -- false; done; true
-	+@DEALERKIT_RESULTS=$(RESULTS) $(SEALED) $(ASK) -- $(MAKE) -k --no-print-directory reports-each || true
+	+@DEALERKIT_RESULTS=$(RESULTS) $(SEALED) $(WARMLY) -- $(MAKE) -k --no-print-directory reports-each || true
 	@$(PY) $(LOCK) --table $(RESULTS)
 
 ifneq ($(filter reports-each,$(MAKECMDGOALS)),)
