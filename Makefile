@@ -28,9 +28,8 @@ READY = $(VENV)/.dealerkit-core
 READY_DEV = $(VENV)/.dealerkit-dev
 PY = $(VENV)/bin/python
 KIT = $(PY) -m dealerkit
-# The same, by the warm parent that WARMLY keeps at hand (lib/dealerkit/warm.py; WARM=0 in the environment: none).
-WARMLY = $(PY) -I -S lib/dealerkit/warm.py
-ASK = $(WARMLY)
+# The same, asked of the warm parent that lock.py keeps at hand (WARM=0 in the environment: none).
+ASK = $(PY) -I -S lib/dealerkit/warm.py
 
 # Same bytes on every run: no thread races, no settings of the user's own Jupyter, no need of a HOME.
 export PYTHONHASHSEED := 0
@@ -65,12 +64,12 @@ $B/90-summary.ipynb: $(filter-out $B/90-summary.ipynb,$(STAGES:%=$B/%.ipynb))
 
 # Execute: the notebook is renamed into place, last. Its tables, facts and logs are for nobody else's eyes.
 $(STAGES:%=$B/%.ipynb): $B/%.ipynb: $B/.code/%
-	@umask 077; $(SEALED) $(ASK) execute --dealer "$$DEALER" --stage $*
+	@umask 077; $(SEALED) exec $(ASK) execute --dealer "$$DEALER" --stage $*
 
 # Render: nothing is computed, so an edit of the template reruns no analysis.
 define PAGE_RULE
 $(call page,$1): $B/$1.ipynb $B/.code/render
-	@$$(SEALED) $$(ASK) render --dealer "$$$$DEALER" --stage $1
+	@$$(SEALED) exec $$(ASK) render --dealer "$$$$DEALER" --stage $1
 $1: $(call page,$1)
 	@echo "$(call page,$1)"
 
@@ -78,7 +77,7 @@ endef
 $(foreach stage,$(STAGES),$(eval $(call PAGE_RULE,$(stage))))
 
 $R/dictionary.html: $B/.inputs $B/.code/dictionary
-	@$(SEALED) $(ASK) dictionary --dealer "$$DEALER"
+	@$(SEALED) exec $(ASK) dictionary --dealer "$$DEALER"
 
 verify: $(STAGES:%=$B/%.ipynb)
 	@DEALERKIT_VERIFY=1 $(SEALED) $(PY) -m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env $(STAGES:%=$B/%.ipynb)
@@ -125,7 +124,7 @@ report: $(if $(KNOWN),$(READY)) ## raw files of DEALER to reports/DEALER/index.h
 verify: $(if $(KNOWN),$(READY_DEV)) ## run the notebooks of DEALER again and compare every output (nbval)
 $(STAGES): $(if $(KNOWN),$(READY))
 report verify $(STAGES):
-	+@$(SEALED) $(if $(KNOWN),$(PY),$(ANY_PYTHON)) $(LOCK) "$$DEALER" -- $(MAKE) --no-print-directory $@
+	+@$(SEALED) exec $(if $(KNOWN),$(PY),$(ANY_PYTHON)) $(LOCK) "$$DEALER" -- $(MAKE) --no-print-directory $@
 
 # File names in params/ that a dealer may have (the rest is refused by lock.py, one by one, and counts as failed).
 NAMED = '^[^ -,./:-@[-^`{-~]*$$'
@@ -134,15 +133,14 @@ reports: $(READY) ## every dealer in params/, one failing stops no other; make -
 	@rm -rf $(RESULTS) && mkdir -p -m 700 build $(RESULTS)
 	@ls params | sed -n 's/\.yaml$$//p' | LC_ALL=C grep -v $(NAMED) | while IFS= read -r name; do \
 		DEALERKIT_RESULTS=$(RESULTS) $(PY) $(LOCK) "$$name" -- false; done; true
-	+@DEALERKIT_RESULTS=$(RESULTS) $(SEALED) $(WARMLY) -- $(MAKE) -k --no-print-directory reports-each || true
-	@$(PY) $(LOCK) --table $(RESULTS)
+	+@DEALERKIT_RESULTS=$(RESULTS) $(SEALED) exec $(PY) $(LOCK) --all $(RESULTS) -- $(MAKE) -k --no-print-directory reports-each
 
 ifneq ($(filter reports-each,$(MAKECMDGOALS)),)
 EACH := $(shell ls params | sed -n 's/\.yaml$$//p' | LC_ALL=C grep $(NAMED))
 .PHONY: reports-each $(EACH:%=report@%)
 reports-each: $(EACH:%=report@%)
 $(EACH:%=report@%): report@%:
-	+@$(PY) $(LOCK) "$*" -- $(MAKE) --no-print-directory report DEALER="$*"
+	+@exec $(PY) $(LOCK) "$*" -- $(MAKE) --no-print-directory report DEALER="$*"
 endif
 
 lab: $(READY) ## JupyterLab on the notebooks; trying things never changes what make built

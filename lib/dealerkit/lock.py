@@ -5,7 +5,8 @@ exit code, which make itself cannot tell (it ends with 2 for every failure): a s
 `build/<dealer>/status.json` with `{"stage": …, "code": 1 or 2, "message": …}`. The command inherits the lock, so it
 lasts exactly as long as anything of the run does, and no stale lock can stay behind.
 
-`lock.py --table <folder>` prints what the runs of `make reports` left in the folder.
+`lock.py --all <folder> -- make …` runs what makes all dealers, which share one warm parent, and prints what their
+runs left in the folder.
 
 Runs before the package can be imported: standard library only.
 """
@@ -88,10 +89,16 @@ def run(dealer: str, command: list[str]) -> tuple[int, str]:
     os.environ["DEALER"] = os.environ["DEALERKIT_LOCKED"] = dealer
     os.environ[warm.LOCK] = str(lock)
     code = warm.call(command)
-    return (0, "") if code == 0 else _why(status, code)
+    if code > 128:
+        print(
+            f"{dealer}: interrupted\n  → run the same command again; what was done is kept, nothing is half-written",
+            file=sys.stderr,
+        )
+        return code, "interrupted"
+    return (0, "") if code == 0 else _why(status)
 
 
-def _why(status: str, code: int) -> tuple[int, str]:
+def _why(status: str) -> tuple[int, str]:
     """Code and message of a failed run, from the status file that the stage left."""
     try:
         with open(status, encoding="utf-8") as file:
@@ -99,7 +106,7 @@ def _why(status: str, code: int) -> tuple[int, str]:
         message = str(said.get("message") or "failed").partition("\n")[0]
         return USER if said["code"] == USER else KIT, f"{said.get('stage') or 'run'}: {message}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return (code, "interrupted") if code > 128 else (KIT, "failed; the lines above say why")
+        return KIT, "failed; the lines above say why"
 
 
 # ---- all dealers ------------------------------------------------------------------------------------------------
@@ -131,8 +138,9 @@ def _padded(text: str, width: int) -> str:
 
 def main(arguments: list[str]) -> int:
     """Exit code of what the arguments ask for."""
-    if len(arguments) == 2 and arguments[0] == "--table":
-        return table(arguments[1])
+    if arguments[:1] == ["--all"] and arguments[2:3] == ["--"]:
+        code = _neighbour("warm").call(arguments[3:])
+        return code if code > 128 else table(arguments[1])
     if len(arguments) < 3 or arguments[1] != "--":
         print("usage: lock.py <dealer> -- command …", file=sys.stderr)
         return USER

@@ -19,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+import time
 
 SOCKET = "DEALERKIT_PARENT"  # in the environment: address of the parent's socket
 LOCK = "DEALERKIT_LOCK_FD"  # and the descriptor that holds the dealer's lock
@@ -30,11 +31,20 @@ STARTS = 3  # a parent that is killed is started again, this often in all
 
 def ask(arguments: list[str]) -> int:
     """Have the parent run `dealerkit` with these arguments; without one, become that command. The exit code."""
+    signal.signal(signal.SIGINT, _interrupted)
     code = _asked(arguments) if os.environ.get(SOCKET) else None
     if code is None:
         os.environ.pop(SOCKET, None)
+        die_with_parent(signal.SIGTERM)
         os.execv(sys.executable, [sys.executable, "-m", "dealerkit", *arguments])
     return code
+
+
+def _interrupted(number, frame) -> None:
+    """Ctrl-C ends the request without a word; a moment later, since make stumbles over a child that is gone before it
+    has noticed the key itself."""
+    time.sleep(0.1)
+    os._exit(128 + number)
 
 
 def _asked(arguments: list[str]) -> int | None:
@@ -112,12 +122,13 @@ class Called:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
         self.child = _spawn(command, signal.SIGTERM)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.interrupted = False
+        signal.signal(signal.SIGINT, self._note)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda received, frame: os.kill(self.child, received))
 
     def wait(self) -> int:
-        """Exit code of the command; the parent is gone when this returns."""
+        """Exit code of the command, 130 after Ctrl-C; the parent is gone when this returns."""
         code = None
         while code is None:
             asked = [self.listening] if self.listening and not self.parent else []
@@ -130,7 +141,10 @@ class Called:
         if self.parent:
             os.kill(self.parent, signal.SIGKILL)
             os.waitpid(self.parent, 0)
-        return code
+        return 128 + signal.SIGINT if code and self.interrupted else code
+
+    def _note(self, number, frame) -> None:
+        self.interrupted = True
 
     def _reap(self) -> int | None:
         """Exit code of the command if it has ended; notes the end of the parent."""
@@ -200,12 +214,5 @@ def _remove(folder: str) -> None:
     os.rmdir(folder)
 
 
-def main(arguments: list[str]) -> int:
-    """Exit code of what the arguments ask for: `-- command …` around make, else a request."""
-    if arguments[:1] == ["--"]:
-        return call(arguments[1:])
-    return ask(arguments)
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(ask(sys.argv[1:]))

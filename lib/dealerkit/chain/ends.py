@@ -27,6 +27,8 @@ def guarded(folders: Folders, stage: str, work) -> int:
     try:
         work()
         return 0
+    except KeyboardInterrupt:
+        return 130  # who called says so
     except UserError as error:
         code, message = error.exit_code, str(error)
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -63,6 +64,7 @@ def execute(folders: Folders, stage: str) -> None:
     )
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True, mode=0o700)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what goes wrong is told once, in our words
     os.environ.update(DEALERKIT_STAGE=stage, DEALERKIT_ROOT=str(folders.root))
     try:
         with _sockets() as sockets:

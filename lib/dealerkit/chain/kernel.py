@@ -6,12 +6,14 @@ last cell is done, since what a notebook leaves are files that it has closed.
 
 from __future__ import annotations
 
+import ctypes  # noqa: F401  (imported after a fork it might wait for ever)
 import json
 import os
 import signal
 import sys
 import time
 import uuid
+from functools import partial
 from queue import Empty
 
 from jupyter_client.asynchronous import AsyncKernelClient
@@ -114,6 +116,15 @@ def _be_kernel(arguments: list[str], environment: dict[str, str], folder: str) -
     app.start()
 
 
+class Provisioner(LocalProvisioner):
+    """Starts a kernel that does not outlive this process, however it ends."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs):
+        """Start the process of the command line."""
+        ending = partial(die_with_parent, signal.SIGKILL, os.getpid())
+        return await super().launch_kernel(cmd, preexec_fn=ending, **kwargs)
+
+
 class ForkProvisioner(LocalProvisioner):
     """Makes a kernel of a waiting fork."""
 
@@ -170,5 +181,5 @@ class Manager(AsyncKernelManager):
         self.kernel_id = str(uuid.uuid4())
         about = {"kernel_id": self.kernel_id, "kernel_spec": self.kernel_spec, "parent": self}
         fork = type(self).fork
-        self.provisioner = ForkProvisioner(fork, **about) if fork else LocalProvisioner(**about)
+        self.provisioner = ForkProvisioner(fork, **about) if fork else Provisioner(**about)
         return await super()._async_pre_start_kernel(**settings)

@@ -76,7 +76,6 @@ class Parent:
 
     def __init__(self, listening: socket.socket):
         self.listening, self.folder = listening, os.path.dirname(listening.getsockname())
-        self.served = 0
         self.requests: dict[int, Request] = {}
         self.waiting = [*(partial(importlib.import_module, name) for name in LATER), self._rehearse]
         self.bell, self._bell = socket.socketpair()
@@ -119,9 +118,7 @@ class Parent:
             self._drop(source)
         elif request.process is None and (asked := request.whole()):
             request.connection.sendall(TAKEN)
-            self.served += 1
-            request.folder = f"{self.folder}/{self.served}"
-            os.mkdir(request.folder, mode=0o700)
+            request.folder = tempfile.mkdtemp(prefix="", dir=self.folder)
             request.process = self._fork(asked, request)
 
     def _drop(self, source: int) -> None:
