@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
@@ -49,9 +50,15 @@ def connect(params: EngineParams, spill_dir: Path | None = None):
 
 def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     """The expression computed once and held by the engine under ``name``."""
-    # Not `overwrite=True`, which copies a temporary table twice.
-    connection.raw_sql(f'DROP TABLE IF EXISTS temp.main."{name}"')
-    return connection.create_table(name, expression, temp=True)
+    # Not `create_table`, which copies the tree of the whole query several times and asks for the schema again.
+    connection._run_pre_execute_hooks(expression)
+    schema, kept = expression.schema(), f'temp.main."{name}"'
+    types = ", ".join(f'"{n}" {connection.compiler.type_mapper.to_string(t)}' for n, t in schema.items())
+    connection.raw_sql(f"DROP TABLE IF EXISTS {kept}; CREATE TEMP TABLE {kept} ({types})")
+    connection.raw_sql(f"INSERT INTO {kept} {connection.compile(expression)}")
+    return ops.DatabaseTable(
+        name, schema=schema, source=connection, namespace=ops.Namespace(catalog="temp", database="main")
+    ).to_expr()
 
 
 def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
