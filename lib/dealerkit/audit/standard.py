@@ -217,9 +217,7 @@ def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]
                 (family, *named), lambda text, f=function, o=order: f(text, o), texts[RAW + column.name]
             )
         if pattern := _STANDARD.get(column.type):
-            standard[column.name] = alike.add(
-                (pattern,), lambda text, p=pattern: text.re_search(p), texts[column.name]
-            )
+            standard[column.name] = alike.add((pattern,), lambda text, p=pattern: text.re_search(p), texts[column.name])
     made = texts.mutate(**alike.made())
     values = {}
     for column in table.columns:
