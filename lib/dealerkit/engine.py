@@ -61,6 +61,15 @@ def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     ).to_expr()
 
 
+def counts(kept: ir.Table, known: list[str], true: list[str]) -> dict[str, int]:
+    """Rows of a table that is held (as ``rows``), and in how many a column is known (as ``known <column>``) or true
+    (as ``true <column>``); in one look, whatever the number of columns."""
+    asked = {"rows": "count(*)"} | {f"known {c}": f'count("{c}")' for c in known}
+    asked |= {f"true {c}": f'count_if("{c}")' for c in true}
+    row = kept.get_backend().raw_sql(f'SELECT {", ".join(asked.values())} FROM {kept.get_name()}').fetchone()
+    return dict(zip(asked, map(int, row), strict=True))
+
+
 def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
     """The rows as Arrow batches, never all at once."""
     # Not `to_pyarrow_batches`, which calls a method that this version of the engine no longer has.
