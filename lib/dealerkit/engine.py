@@ -7,7 +7,10 @@ a fixed size, and money is decimal (float sums differ by the order of addition).
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import ibis
@@ -55,10 +58,34 @@ def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     schema, kept = expression.schema(), f'temp.main."{name}"'
     types = ", ".join(f'"{n}" {connection.compiler.type_mapper.to_string(t)}' for n, t in schema.items())
     connection.raw_sql(f"DROP TABLE IF EXISTS {kept}; CREATE TEMP TABLE {kept} ({types})")
-    connection.raw_sql(f"INSERT INTO {kept} {connection.compile(expression)}")
+    connection.raw_sql(f"INSERT INTO {kept} {_compiled(connection, expression)}")
     return ops.DatabaseTable(
         name, schema=schema, source=connection, namespace=ops.Namespace(catalog="temp", database="main")
     ).to_expr()
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage collection for a while: looking for cycles among millions of cells or the nodes of expressions takes
+    as long as the work itself, and finds next to none."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _compiled(connection, expression: ir.Table) -> str:
+    """The SQL of the expression, its steps nested and not merged: the engine does not mind, and merging them is what
+    takes longest."""
+    merging = ibis.options.sql.fuse_selects
+    ibis.options.sql.fuse_selects = False
+    try:
+        return connection.compile(expression)
+    finally:
+        ibis.options.sql.fuse_selects = merging
 
 
 def counts(kept: ir.Table, known: list[str], true: list[str]) -> dict[str, int]:
@@ -67,7 +94,7 @@ def counts(kept: ir.Table, known: list[str], true: list[str]) -> dict[str, int]:
     asked = {"rows": "count(*)"} | {f"known {c}": f'count("{c}")' for c in known}
     asked |= {f"true {c}": f'count_if("{c}")' for c in true}
     row = kept.get_backend().raw_sql(f'SELECT {", ".join(asked.values())} FROM {kept.get_name()}').fetchone()
-    return dict(zip(asked, map(int, row), strict=True))
+    return {name: int(n or 0) for name, n in zip(asked, row, strict=True)}
 
 
 def batches_of(expression: ir.Table) -> pa.RecordBatchReader:

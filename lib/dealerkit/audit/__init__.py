@@ -19,7 +19,7 @@ from dealerkit import engine, tables
 from dealerkit.audit import checks as rules
 from dealerkit.audit import own
 from dealerkit.audit.checks import ACTIONS, DIMENSION_LABELS, DIMENSIONS, Check
-from dealerkit.audit.standard import RAW, date_order_evidence, plain_texts, typed
+from dealerkit.audit.standard import RAW, date_order_evidence, maybe_day_first, plain_texts, typed
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.messages import mask
 from dealerkit.params import Params
@@ -161,9 +161,14 @@ def audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: dat
 
     Raises `UserError` when the gate of the params stops the run.
     """
+    with engine.uncollected():
+        return _audit(connection, raw, params, asked_as_of)
+
+
+def _audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: date | None) -> Audited:
     own_checks = own.declared(params)
     present = [t for t in tables.TABLES.values() if t.name in raw]
-    values = {t.name: _standardise(connection, t, raw[t.name]) for t in present}
+    values = _standardised(connection, {t.name: raw[t.name] for t in present})
     as_of = find_as_of(values["service_orders"], params.delivered_on, asked_as_of)
     values = {t.name: _cut(values[t.name], t, as_of) for t in present}
     done = _checked(connection, present, values, as_of, params, own_checks)
@@ -194,9 +199,15 @@ def _union(parts: list[ir.Table]) -> ir.Table:
     return ibis.union(*parts) if len(parts) > 1 else parts[0]
 
 
-def _standardise(connection, table: Table, raw: ir.Table) -> ir.Table:
-    texts = plain_texts(raw, table)
-    return engine.keep(connection, f"typed_{table.name}", typed(texts, table, date_order_evidence(texts, table)))
+def _standardised(connection, raw: dict[str, ir.Table]) -> dict[str, ir.Table]:
+    """The typed rows of each table."""
+    unclear, values = set(maybe_day_first(raw).to_pandas()["table"]), {}
+    for name, rows in raw.items():
+        table = tables.TABLES[name]
+        texts = plain_texts(rows, table)
+        orders = date_order_evidence(texts, table) if name in unclear else {}
+        values[name] = engine.keep(connection, f"typed_{name}", typed(texts, table, orders))
+    return values
 
 
 def _cut(values: ir.Table, table: Table, as_of: AsOf) -> ir.Table:

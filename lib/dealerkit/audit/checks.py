@@ -320,7 +320,7 @@ def check_digits(records: dict[str, ir.Table]) -> ir.Table:
     """Every well-formed VIN of the tables once, as ``x_vin``, and whether its check digit is wrong, as ``x_digit``:
     worked out once per car, and not once per visit."""
     vins = [rows.select(x_vin=rows[c.name]) for name, rows in records.items() for c in tables.table(name).columns if c.format == "vin"]
-    every = (ibis.union(*vins) if len(vins) > 1 else vins[0]).filter(_.x_vin.re_search(VIN)).distinct()
+    every = (ibis.union(*vins, distinct=True) if len(vins) > 1 else vins[0].distinct()).filter(_.x_vin.re_search(VIN))
     return every.mutate(x_digit=vin_digit_wrong(every.x_vin))
 
 

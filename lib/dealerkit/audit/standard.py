@@ -48,6 +48,7 @@ _COMPACT_MINUTE = r"^((?:19|20)\d{2})(\d{2})(\d{2})(\d{2})(\d{2})$"
 _COMPACT_SECOND = r"^((?:19|20)\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})$"
 _XY = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(.*)$"
 _SERIAL = r"^[2-7]\d{4}(\.\d+)?$"
+_MAYBE_XY = r"[0-9０-９]{1,2}[-/.－／．][0-9０-９]{1,2}[-/.－／．][0-9０-９]{4}"
 _ISO = r"^\d{4}-\d{1,2}-\d{1,2}(?:[ T]?\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d+)?)?)?$"
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _TIME = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?$"
@@ -243,6 +244,18 @@ def _named_orders(column: Column, date_orders: dict[tuple[str, str], str]) -> tu
 def _order(texts: ir.Table, named: tuple[tuple[str, str], ...]) -> ir.StringValue:
     cases = [(texts["_file"] == file, order) for file, order in named]
     return ibis.cases(*cases, else_=texts["_date_order"]) if cases else texts["_date_order"]
+
+
+def maybe_day_first(raw: dict[str, ir.Table]) -> ir.Table:
+    """The names of the tables, of these, with a date that may be written day or month first (column ``table``); the
+    others need no `date_order_evidence`."""
+    found = []
+    for name, rows in raw.items():
+        dates = [rows[c.name] for c in tables.table(name).columns if c.type in ("date", "time")]
+        if dates:
+            some = rows.filter(ibis.array(dates).map(lambda text: text.re_search(_MAYBE_XY)).contains(True))
+            found.append(some.select(table=ibis.literal(name)).limit(1))
+    return ibis.union(*found) if len(found) > 1 else found[0]
 
 
 def date_order_evidence(texts: ir.Table, table: Table) -> dict[tuple[str, str], str]:
