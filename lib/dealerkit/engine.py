@@ -93,7 +93,7 @@ def counts(kept: ir.Table, known: list[str], true: list[str]) -> dict[str, int]:
     (as ``true <column>``); in one look, whatever the number of columns."""
     asked = {"rows": "count(*)"} | {f"known {c}": f'count("{c}")' for c in known}
     asked |= {f"true {c}": f'count_if("{c}")' for c in true}
-    row = kept.get_backend().raw_sql(f'SELECT {", ".join(asked.values())} FROM {kept.get_name()}').fetchone()
+    row = kept.get_backend().raw_sql(f"SELECT {', '.join(asked.values())} FROM {kept.get_name()}").fetchone()
     return {name: int(n or 0) for name, n in zip(asked, row, strict=True)}
 
 
