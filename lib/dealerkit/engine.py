@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import ibis
@@ -88,7 +88,7 @@ def _compiled(connection, expression: ir.Table) -> str:
         ibis.options.sql.fuse_selects = merging
 
 
-def counts(kept: ir.Table, known: list[str], true: list[str]) -> dict[str, int]:
+def counts(kept: ir.Table, known: Iterable[str] = (), true: Iterable[str] = ()) -> dict[str, int]:
     """Rows of a table that is held (as ``rows``), and in how many a column is known (as ``known <column>``) or true
     (as ``true <column>``); in one look, whatever the number of columns."""
     asked = {"rows": "count(*)"} | {f"known {c}": f'count("{c}")' for c in known}
@@ -102,7 +102,7 @@ def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
     # Not `to_pyarrow_batches`, which calls a method that this version of the engine no longer has.
     connection = expression.get_backend()
     connection._run_pre_execute_hooks(expression)
-    return connection.con.sql(str(ibis.to_sql(expression, dialect="duckdb"))).to_arrow_reader(ROW_GROUP)
+    return connection.con.sql(_compiled(connection, expression)).to_arrow_reader(ROW_GROUP)
 
 
 def write(expression: ir.Table, path: Path, order_by: list[str]) -> int:

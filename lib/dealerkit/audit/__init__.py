@@ -170,20 +170,20 @@ def _audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: da
     present = [t for t in tables.TABLES.values() if t.name in raw]
     values = _standardised(connection, {t.name: raw[t.name] for t in present})
     as_of = find_as_of(values["service_orders"], params.delivered_on, asked_as_of)
-    values = {t.name: _cut(values[t.name], t, as_of) for t in present}
-    done = _checked(connection, present, values, as_of, params, own_checks)
+    done = _checked(connection, values, as_of, params, own_checks)
+    ledger = _ledger(done)
+    _must_balance(ledger, raw)
     faults = engine.keep(connection, "faults", _union([_faults(c) for c in done.values()]))
     examples = _examples(faults)
     results = [_results(c, examples) for c in done.values()]
     idle = [_result(check, 0, 0, "") for check in own_checks if check.table not in raw]
     results = pd.concat([*results, *([pd.DataFrame(idle)] if idle else [])], ignore_index=True)
-    ledger, scores = _ledger(done), _scores(results)
-    _must_balance(ledger, raw)
+    scores = _scores(results)
     audited = Audited(
         as_of=as_of,
         clean={name: checked.clean for name, checked in done.items()},
-        quarantine=engine.keep(connection, "quarantine", _union([_quarantine(c) for c in done.values()])),
-        merged=engine.keep(connection, "merged", _union([_merged(c) for c in done.values()])),
+        quarantine=engine.keep(connection, "quarantine", _union([_quarantine(c) for c in _with(ledger, "quarantined", done)])),
+        merged=engine.keep(connection, "merged", _union([_merged(c) for c in _with(ledger, "merged", done)])),
         faults=faults,
         results=results,
         columns=pd.concat([_column_facts(c) for c in done.values()], ignore_index=True),
@@ -210,6 +210,12 @@ def _standardised(connection, raw: dict[str, ir.Table]) -> dict[str, ir.Table]:
     return values
 
 
+def _with(ledger: pd.DataFrame, fate: str, done: dict[str, _Checked]) -> list[_Checked]:
+    """The tables with rows of that fate; one of them all when none has, for an empty table of the same columns."""
+    names = set(ledger.loc[ledger[fate] > 0, "table"])
+    return [c for name, c in done.items() if name in names] or list(done.values())[:1]
+
+
 def _cut(values: ir.Table, table: Table, as_of: AsOf) -> ir.Table:
     """Rows after an earlier day that was asked for are no faults: they are marked, and not checked."""
     if as_of.day == as_of.export_day or table.date is None:
@@ -222,31 +228,37 @@ def _cut(values: ir.Table, table: Table, as_of: AsOf) -> ir.Table:
 @dataclass(frozen=True)
 class _Checked:
     """One table, checked: all its rows that are records with a column ``f0, f1, …`` for each check (true where the row
-    fails it), the numbers of the failed ones as ``failed``, and the row's ``fate``; and the rows that are no records."""
+    fails it), the numbers of the failed ones as ``failed``, and the row's ``fate``; and the rows that are no records,
+    None when all are."""
 
     table: Table
     checks: list[Check]
     records: ir.Table
-    others: ir.Table
+    others: ir.Table | None
     clean: ir.Table
     counts: dict[str, int]
 
 
-def _checked(connection, present, values, as_of: AsOf, params: Params, own_checks: list[Check]) -> dict[str, _Checked]:
+def _checked(
+    connection, typed: dict[str, ir.Table], as_of: AsOf, params: Params, own_checks: list[Check]
+) -> dict[str, _Checked]:
     """All checks of all tables, parents first."""
+    values = {name: _cut(rows, tables.TABLES[name], as_of) for name, rows in typed.items()}
     records = {name: rows.filter(rows["_kind"] == "row") for name, rows in values.items()}
     repeated = set(rules.key_repeats(records).to_pandas()["table"])
     parents = rules.Parents({}, {}, engine.keep(connection, "vins", rules.check_digits(records)))
     done: dict[str, _Checked] = {}
-    for table in present:
-        name = table.name
+    for name in typed:
+        table = tables.TABLES[name]
         base = rules.context(records[name], table, parents, name in repeated, as_of.day, params.checks)
         checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks, own_checks)
         with own.blamed(base, checks):
             flagged = engine.keep(connection, f"flagged_{name}", _flagged(base, checks))
+        counts = _counted(flagged, table, checks)
         others = values[name].filter(values[name]["_kind"] != "row")
+        others = others if counts["rows"] < engine.counts(typed[name])["rows"] else None
         clean = engine.keep(connection, f"clean_{name}", _clean(flagged, table, checks))
-        done[name] = _Checked(table, checks, flagged, others, clean, _counted(flagged, table, checks))
+        done[name] = _Checked(table, checks, flagged, others, clean, counts)
         parents.clean[name], parents.keys[name] = clean, _keys(clean, others, table, as_of)
     return done
 
@@ -266,10 +278,10 @@ def _any(flags: ir.Table, checks: list[Check], action: str) -> ir.BooleanValue:
     return ibis.or_(ibis.literal(False), *[flags[f"f{i}"] for i, c in enumerate(checks) if c.action == action])
 
 
-def _keys(clean: ir.Table, others: ir.Table, table: Table, as_of: AsOf) -> ir.Table:
+def _keys(clean: ir.Table, others: ir.Table | None, table: Table, as_of: AsOf) -> ir.Table:
     """The keys that other tables may refer to: those of clean rows, and of rows after the day asked for."""
     keys = clean.select(table.key[0])
-    if as_of.day == as_of.export_day:
+    if others is None or as_of.day == as_of.export_day:
         return keys
     return ibis.union(keys, others.filter(others["_kind"] == "later").select(table.key[0]), distinct=True)
 
@@ -307,8 +319,11 @@ def _quarantine(checked: _Checked) -> ir.Table:
     among = ibis.literal(rejecting, "array<int64>")
     reasons = out.failed.filter(lambda i: among.contains(i)).map(lambda i: ids[i]).join(" ")
     others, table = checked.others, checked.table
+    rejected = out.select(**_place(out, table), reasons=reasons)
+    if others is None:
+        return rejected
     no_record = others.select(**_place(others, table), reasons=ibis.literal("not_a_record.") + others["_kind"])
-    return out.select(**_place(out, table), reasons=reasons).union(no_record)
+    return rejected.union(no_record)
 
 
 def _merged(checked: _Checked) -> ir.Table:
@@ -397,10 +412,11 @@ def _column_facts(checked: _Checked) -> pd.DataFrame:
 def _ledger(done: dict[str, _Checked]) -> pd.DataFrame:
     parts = []
     for name, checked in done.items():
-        for rows, fate in ((checked.records, checked.records.fate), (checked.others, ibis.literal("quarantined"))):
+        rejected = [] if checked.others is None else [(checked.others, ibis.literal("quarantined"))]
+        for rows, fate in [(checked.records, checked.records.fate), *rejected]:
             placed = rows.select(table=ibis.literal(name), source=rows["_source"], file=rows["_file"], fate=fate)
             parts.append(placed.group_by("table", "source", "file", "fate").agg(n=_.count()))
-    counted = ibis.union(*parts).to_pandas()
+    counted = _union(parts).to_pandas()
     places = ["table", "source", "file"]
     wide = counted.pivot_table(index=places, columns="fate", values="n", aggfunc="sum", fill_value=0, dropna=False)
     wide = wide.reindex(columns=["clean", "quarantined", "merged"], fill_value=0).astype(int)
@@ -413,8 +429,8 @@ def _ledger(done: dict[str, _Checked]) -> pd.DataFrame:
 def _must_balance(ledger: pd.DataFrame, raw: dict[str, ir.Table]) -> None:
     """A lost or doubled row is a failure of the kit, whatever the data."""
     sums = ledger.groupby("table")[["raw", "clean", "quarantined", "merged"]].sum()
-    counts = _union([rows.agg(n=_.count()).mutate(table=ibis.literal(name)) for name, rows in raw.items()]).to_pandas()
-    for name, delivered in zip(counts["table"], counts["n"], strict=True):
+    for name, rows in raw.items():
+        delivered = engine.counts(rows)["rows"]
         row = sums.loc[name] if name in sums.index else pd.Series(0, index=sums.columns)
         if row["raw"] != delivered or row["raw"] != row["clean"] + row["quarantined"] + row["merged"]:
             raise AssertionError(f"{name}: {delivered} raw rows, but {dict(row)}")

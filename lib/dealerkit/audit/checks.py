@@ -269,11 +269,11 @@ def context(records: ir.Table, table: Table, parents: Parents, repeated: bool, a
     if table.name in _LIMITS:
         name, days = _LIMITS[table.name]
         base = base.mutate(**{name: ibis.literal(as_of - timedelta(days=days))})
+    if table.name == "customers":
+        base = _with_customer_windows(base, params)
     for column in table.columns:
         if column.format == "resident_id_or_uscc":
             base = base.mutate(**{f"x_digit_{column.name}": resident_id_digit_wrong(base[column.name])})
-    if table.name == "customers":
-        base = _with_customer_windows(base, params)
     if table.name == "service_orders":
         # Visits with an impossible date, and repeats of a visit, say nothing about the one before.
         dated = base.opened_at.date().between(ibis.literal(params.earliest_date), ibis.literal(as_of)) & (base.x_rank == 1) & base.odometer_km.notnull()
