@@ -182,7 +182,9 @@ def _audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: da
     audited = Audited(
         as_of=as_of,
         clean={name: checked.clean for name, checked in done.items()},
-        quarantine=engine.keep(connection, "quarantine", _union([_quarantine(c) for c in _with(ledger, "quarantined", done)])),
+        quarantine=engine.keep(
+            connection, "quarantine", _union([_quarantine(c) for c in _with(ledger, "quarantined", done)])
+        ),
         merged=engine.keep(connection, "merged", _union([_merged(c) for c in _with(ledger, "merged", done)])),
         faults=faults,
         results=results,
