@@ -7,10 +7,14 @@ a fixed size, and money is decimal (float sums differ by the order of addition).
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
@@ -49,9 +53,48 @@ def connect(params: EngineParams, spill_dir: Path | None = None):
 
 def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     """The expression computed once and held by the engine under ``name``."""
-    # Not `overwrite=True`, which copies a temporary table twice.
-    connection.raw_sql(f'DROP TABLE IF EXISTS temp.main."{name}"')
-    return connection.create_table(name, expression, temp=True)
+    # Not `create_table`, which copies the tree of the whole query several times and asks for the schema again.
+    connection._run_pre_execute_hooks(expression)
+    schema, kept = expression.schema(), f'temp.main."{name}"'
+    types = ", ".join(f'"{n}" {connection.compiler.type_mapper.to_string(t)}' for n, t in schema.items())
+    connection.raw_sql(f"DROP TABLE IF EXISTS {kept}; CREATE TEMP TABLE {kept} ({types})")
+    connection.raw_sql(f"INSERT INTO {kept} {_compiled(connection, expression)}")
+    return ops.DatabaseTable(
+        name, schema=schema, source=connection, namespace=ops.Namespace(catalog="temp", database="main")
+    ).to_expr()
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage collection for a while: looking for cycles among millions of cells or the nodes of expressions takes
+    as long as the work itself, and finds next to none."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _compiled(connection, expression: ir.Table) -> str:
+    """The SQL of the expression, its steps nested and not merged: the engine does not mind, and merging them is what
+    takes longest."""
+    merging = ibis.options.sql.fuse_selects
+    ibis.options.sql.fuse_selects = False
+    try:
+        return connection.compile(expression)
+    finally:
+        ibis.options.sql.fuse_selects = merging
+
+
+def counts(kept: ir.Table, known: Iterable[str] = (), true: Iterable[str] = ()) -> dict[str, int]:
+    """Rows of a table that is held (as ``rows``), and in how many a column is known (as ``known <column>``) or true
+    (as ``true <column>``); in one look, whatever the number of columns."""
+    asked = {"rows": "count(*)"} | {f"known {c}": f'count("{c}")' for c in known}
+    asked |= {f"true {c}": f'count_if("{c}")' for c in true}
+    row = kept.get_backend().raw_sql(f"SELECT {', '.join(asked.values())} FROM {kept.get_name()}").fetchone()
+    return {name: int(n or 0) for name, n in zip(asked, row, strict=True)}
 
 
 def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
@@ -59,7 +102,7 @@ def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
     # Not `to_pyarrow_batches`, which calls a method that this version of the engine no longer has.
     connection = expression.get_backend()
     connection._run_pre_execute_hooks(expression)
-    return connection.con.sql(str(ibis.to_sql(expression, dialect="duckdb"))).to_arrow_reader(ROW_GROUP)
+    return connection.con.sql(_compiled(connection, expression)).to_arrow_reader(ROW_GROUP)
 
 
 def write(expression: ir.Table, path: Path, order_by: list[str]) -> int:

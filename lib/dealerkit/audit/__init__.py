@@ -19,16 +19,13 @@ from dealerkit import engine, tables
 from dealerkit.audit import checks as rules
 from dealerkit.audit import own
 from dealerkit.audit.checks import ACTIONS, DIMENSION_LABELS, DIMENSIONS, Check
-from dealerkit.audit.standard import RAW, date_order_evidence, plain_texts, typed
+from dealerkit.audit.standard import RAW, date_order_evidence, maybe_day_first, plain_texts, typed
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.messages import mask
 from dealerkit.params import Params
 from dealerkit.tables import Table
 
 __all__ = ["ACTIONS", "DIMENSIONS", "DIMENSION_LABELS", "AsOf", "Audited", "audit", "find_as_of"]
-
-#: Separates check and delivered text while both travel in one cell.
-_SEP = "\x1f"
 
 #: Ways a date may be written, for messages.
 _DATES = "2026-01-05, 2026/1/5, 20260105, 2026年1月5日, an Excel serial"
@@ -164,29 +161,34 @@ def audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: dat
 
     Raises `UserError` when the gate of the params stops the run.
     """
+    with engine.uncollected():
+        return _audit(connection, raw, params, asked_as_of)
+
+
+def _audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: date | None) -> Audited:
     own_checks = own.declared(params)
     present = [t for t in tables.TABLES.values() if t.name in raw]
-    values = {t.name: _standardise(connection, t, raw[t.name]) for t in present}
+    values = _standardised(connection, {t.name: raw[t.name] for t in present})
     as_of = find_as_of(values["service_orders"], params.delivered_on, asked_as_of)
-    done: dict[str, _Checked] = {}
-    for table in present:
-        cut = _cut(values[table.name], table, as_of)
-        done[table.name] = _check_table(connection, table, cut, done, as_of, params, own_checks)
-    clean = {name: checked.clean for name, checked in done.items()}
-    parts = list(done.values())
-    ledger = pd.concat([p.ledger for p in parts], ignore_index=True)
+    done = _checked(connection, values, as_of, params, own_checks)
+    ledger = _ledger(done)
     _must_balance(ledger, raw)
+    faults = engine.keep(connection, "faults", _union([_faults(c) for c in done.values()]))
+    examples = _examples(faults)
+    results = [_results(c, examples) for c in done.values()]
     idle = [_result(check, 0, 0, "") for check in own_checks if check.table not in raw]
-    results = pd.concat([*[p.results for p in parts], *([pd.DataFrame(idle)] if idle else [])], ignore_index=True)
+    results = pd.concat([*results, *([pd.DataFrame(idle)] if idle else [])], ignore_index=True)
     scores = _scores(results)
     audited = Audited(
         as_of=as_of,
-        clean=clean,
-        quarantine=ibis.union(*[p.quarantine for p in parts]),
-        merged=ibis.union(*[p.merged for p in parts]),
-        faults=ibis.union(*[p.faults for p in parts]),
+        clean={name: checked.clean for name, checked in done.items()},
+        quarantine=engine.keep(
+            connection, "quarantine", _union([_quarantine(c) for c in _with(ledger, "quarantined", done)])
+        ),
+        merged=engine.keep(connection, "merged", _union([_merged(c) for c in _with(ledger, "merged", done)])),
+        faults=faults,
         results=results,
-        columns=pd.concat([p.columns for p in parts], ignore_index=True),
+        columns=pd.concat([_column_facts(c) for c in done.values()], ignore_index=True),
         scores=scores,
         ledger=ledger,
         health=_health(scores),
@@ -195,10 +197,25 @@ def audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: dat
     return audited
 
 
-def _standardise(connection, table: Table, raw: ir.Table) -> ir.Table:
-    # Computed in two steps: one expression would repeat the cleaning of each text wherever it is used.
-    texts = engine.keep(connection, f"texts_{table.name}", plain_texts(raw, table))
-    return engine.keep(connection, f"typed_{table.name}", typed(texts, table, date_order_evidence(texts, table)))
+def _union(parts: list[ir.Table]) -> ir.Table:
+    return ibis.union(*parts) if len(parts) > 1 else parts[0]
+
+
+def _standardised(connection, raw: dict[str, ir.Table]) -> dict[str, ir.Table]:
+    """The typed rows of each table."""
+    unclear, values = set(maybe_day_first(raw).to_pandas()["table"]), {}
+    for name, rows in raw.items():
+        table = tables.TABLES[name]
+        texts = plain_texts(rows, table)
+        orders = date_order_evidence(texts, table) if name in unclear else {}
+        values[name] = engine.keep(connection, f"typed_{name}", typed(texts, table, orders))
+    return values
+
+
+def _with(ledger: pd.DataFrame, fate: str, done: dict[str, _Checked]) -> list[_Checked]:
+    """The tables with rows of that fate; one of them all when none has, for an empty table of the same columns."""
+    names = set(ledger.loc[ledger[fate] > 0, "table"])
+    return [c for name, c in done.items() if name in names] or list(done.values())[:1]
 
 
 def _cut(values: ir.Table, table: Table, as_of: AsOf) -> ir.Table:
@@ -212,77 +229,74 @@ def _cut(values: ir.Table, table: Table, as_of: AsOf) -> ir.Table:
 
 @dataclass(frozen=True)
 class _Checked:
+    """One table, checked: all its rows that are records with a column ``f0, f1, …`` for each check (true where the row
+    fails it), the numbers of the failed ones as ``failed``, and the row's ``fate``; and the rows that are no records,
+    None when all are."""
+
+    table: Table
+    checks: list[Check]
+    records: ir.Table
+    others: ir.Table | None
     clean: ir.Table
-    keys: ir.Table
-    quarantine: ir.Table
-    merged: ir.Table
-    faults: ir.Table
-    results: pd.DataFrame
-    columns: pd.DataFrame
-    ledger: pd.DataFrame
+    counts: dict[str, int]
 
 
-def _check_table(
-    connection,
-    table: Table,
-    values: ir.Table,
-    done: dict[str, _Checked],
-    as_of: AsOf,
-    params: Params,
-    own_checks: list[Check],
-) -> _Checked:
-    """All checks of one table, evaluated in one pass into a table of flags; the rest reads the flags."""
-    clean, keys = ({n: getattr(c, part) for n, c in done.items()} for part in ("clean", "keys"))
-    base = rules.context(values, table, clean, keys, as_of.day, params.checks)
-    checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks, own_checks)
-    flags = {
-        f"f{i}": (base["_kind"] == "row").ifelse(check.expression(base), ibis.null("boolean"))
-        for i, check in enumerate(checks)
-    }
-    with own.blamed(base, checks):
-        flagged = engine.keep(connection, f"flagged_{table.name}", base.mutate(**flags))
-    by_action = {action: [f"f{i}" for i, c in enumerate(checks) if c.action == action] for action in ACTIONS}
+def _checked(
+    connection, typed: dict[str, ir.Table], as_of: AsOf, params: Params, own_checks: list[Check]
+) -> dict[str, _Checked]:
+    """All checks of all tables, parents first."""
+    values = {name: _cut(rows, tables.TABLES[name], as_of) for name, rows in typed.items()}
+    records = {name: rows.filter(rows["_kind"] == "row") for name, rows in values.items()}
+    repeated = set(rules.key_repeats(records).to_pandas()["table"])
+    parents = rules.Parents({}, {}, engine.keep(connection, "vins", rules.check_digits(records)))
+    done: dict[str, _Checked] = {}
+    for name in typed:
+        table = tables.TABLES[name]
+        base = rules.context(records[name], table, parents, name in repeated, as_of.day, params.checks)
+        checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks, own_checks)
+        with own.blamed(base, checks):
+            flagged = engine.keep(connection, f"flagged_{name}", _flagged(base, checks))
+        counts = _counted(flagged, table, checks)
+        others = values[name].filter(values[name]["_kind"] != "row")
+        others = others if counts["rows"] < engine.counts(typed[name])["rows"] else None
+        clean = engine.keep(connection, f"clean_{name}", _clean(flagged, table, checks))
+        done[name] = _Checked(table, checks, flagged, others, clean, counts)
+        parents.clean[name], parents.keys[name] = clean, _keys(clean, others, table, as_of)
+    return done
+
+
+def _flagged(base: ir.Table, checks: list[Check]) -> ir.Table:
+    flags = base.mutate(**{f"f{i}": check.expression(base) for i, check in enumerate(checks)})
+    listed = ibis.array([flags[f"f{i}"] for i in range(len(checks))])
+    failed = listed.map(lambda fails, i: fails.ifelse(i, ibis.null("int64"))).filter(lambda i: i.notnull())
     fate = ibis.cases(
-        (flagged["_kind"] != "row", "quarantined"),
-        (_any(flagged, by_action["merged"]), "merged"),
-        (_any(flagged, by_action["quarantined"]), "quarantined"),
-        else_="clean",
+        (_any(flags, checks, "merged"), "merged"), (_any(flags, checks, "quarantined"), "quarantined"), else_="clean"
     )
-    sorted_ = engine.keep(connection, f"sorted_{table.name}", flagged.mutate(fate=fate))
-    key = ibis.literal("").concat(
-        *[sorted_[k].cast("string").coalesce("") + ("|" if k != table.key[-1] else "") for k in table.key]
-    )
-    place = {"table": ibis.literal(table.name), "file": sorted_["_file"], "row": sorted_["_row"], "key": key}
-    faults = _faults(sorted_, checks, place)
-    return _Checked(
-        clean=engine.keep(connection, f"clean_{table.name}", _clean(sorted_, table, checks)),
-        keys=sorted_.filter((_.fate == "clean") | (sorted_["_kind"] == "later")).select(table.key[0]).distinct(),
-        quarantine=sorted_.select(**place, fate=sorted_.fate, reasons=_reasons(sorted_, checks))
-        .filter(_.fate == "quarantined")
-        .drop("fate"),
-        merged=sorted_.select(**place, fate=sorted_.fate, into_file=sorted_.x_into_file, into_row=sorted_.x_into_row)
-        .filter(_.fate == "merged")
-        .drop("fate"),
-        faults=engine.keep(connection, f"faults_{table.name}", faults),
-        results=_results(sorted_, checks, table, faults),
-        columns=_column_facts(sorted_, table),
-        ledger=_ledger(sorted_, table),
-    )
+    looked_up = [n for n in base.columns if n.startswith("x_") and not n.startswith("x_into_")]
+    return flags.mutate(failed=failed, fate=fate).drop(*looked_up)
 
 
-def _any(t: ir.Table, flags: list[str]) -> ir.BooleanValue:
-    return ibis.or_(ibis.literal(False), *[t[f].fill_null(False) for f in flags])
+def _any(flags: ir.Table, checks: list[Check], action: str) -> ir.BooleanValue:
+    return ibis.or_(ibis.literal(False), *[flags[f"f{i}"] for i, c in enumerate(checks) if c.action == action])
 
 
-def _clean(sorted_: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
+def _keys(clean: ir.Table, others: ir.Table | None, table: Table, as_of: AsOf) -> ir.Table:
+    """The keys that other tables may refer to: those of clean rows, and of rows after the day asked for."""
+    keys = clean.select(table.key[0])
+    if others is None or as_of.day == as_of.export_day:
+        return keys
+    return ibis.union(keys, others.filter(others["_kind"] == "later").select(table.key[0]), distinct=True)
+
+
+def _clean(flagged: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
     """Rows that stay, with the values that a check set to unknown taken out."""
-    removing: dict[str, list[str]] = {}
+    removing: dict[str, list[ir.BooleanValue]] = {}
+    kept = flagged.filter(flagged.fate == "clean")
     for i, check in enumerate(checks):
         if check.action == "removed":
-            removing.setdefault(check.columns[0], []).append(f"f{i}")
-    kept = sorted_.filter(sorted_.fate == "clean")
+            removing.setdefault(check.columns[0], []).append(kept[f"f{i}"])
     columns = {
-        c.name: _any(kept, removing[c.name]).ifelse(ibis.null(kept[c.name].type()), kept[c.name])
+        c.name: ibis.or_(*removing[c.name]).ifelse(ibis.null(kept[c.name].type()), kept[c.name])
         if c.name in removing
         else kept[c.name]
         for c in table.columns
@@ -291,39 +305,66 @@ def _clean(sorted_: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
     return kept.select(**columns, **{name: kept[name] for name in LINEAGE}, **extra)
 
 
-def _reasons(t: ir.Table, checks: list[Check]) -> ir.StringValue:
-    """Ids of the rejecting checks that a row fails, joined by a space; or why it never was a record."""
-    rejecting = [(f"f{i}", c) for i, c in enumerate(checks) if c.action == "quarantined"]
-    ids = ibis.array([t[flag].fill_null(False).ifelse(c.id, ibis.null("string")) for flag, c in rejecting])
-    named = ids.filter(lambda x: x.notnull()).join(" ")
-    return ibis.cases((t["_kind"] != "row", ibis.literal("not_a_record.") + t["_kind"]), else_=named)
+def _place(rows: ir.Table, table: Table) -> dict[str, ir.Value]:
+    """Where rows come from."""
+    key = ibis.literal("").concat(
+        *[rows[k].cast("string").coalesce("") + ("|" if k != table.key[-1] else "") for k in table.key]
+    )
+    return {"table": ibis.literal(table.name), "file": rows["_file"], "row": rows["_row"], "key": key}
 
 
-def _faults(t: ir.Table, checks: list[Check], place: dict) -> ir.Table:
+def _quarantine(checked: _Checked) -> ir.Table:
+    """Rows kept out, with the ids of the rejecting checks that they fail, joined by a space; or why they are no records."""
+    out = checked.records.filter(checked.records.fate == "quarantined")
+    ids = ibis.literal([c.id for c in checked.checks], "array<string>")
+    rejecting = [i for i, c in enumerate(checked.checks) if c.action == "quarantined"]
+    among = ibis.literal(rejecting, "array<int64>")
+    reasons = out.failed.filter(lambda i: among.contains(i)).map(lambda i: ids[i]).join(" ")
+    others, table = checked.others, checked.table
+    rejected = out.select(**_place(out, table), reasons=reasons)
+    if others is None:
+        return rejected
+    no_record = others.select(**_place(others, table), reasons=ibis.literal("not_a_record.") + others["_kind"])
+    return rejected.union(no_record)
+
+
+def _merged(checked: _Checked) -> ir.Table:
+    rows = checked.records.filter(checked.records.fate == "merged")
+    return rows.select(**_place(rows, checked.table), into_file=rows.x_into_file, into_row=rows.x_into_row)
+
+
+def _faults(checked: _Checked) -> ir.Table:
     """One row per failed check and row, with the delivered text of the check's first column."""
-    cells = [
-        t[f"f{i}"]
-        .fill_null(False)
-        .ifelse(ibis.literal(c.id + _SEP) + t[RAW + c.columns[0]].coalesce(""), ibis.null("string"))
-        for i, c in enumerate(checks)
-    ]
-    long = t.select(**place, cell=ibis.array(cells).filter(lambda x: x.notnull())).unnest("cell")
-    split = long.cell.split(_SEP)
-    return long.mutate(check=split[0], delivered=split[1]).drop("cell")
+    names = list(dict.fromkeys(c.columns[0] for c in checked.checks))
+    ids = ibis.literal([c.id for c in checked.checks], "array<string>")
+    at = ibis.literal([names.index(c.columns[0]) for c in checked.checks], "array<int64>")
+    rows = checked.records.filter(checked.records.failed.length() > 0)
+    texts = ibis.array([rows[RAW + name] for name in names])
+    long = rows.select(**_place(rows, checked.table), texts=texts, number=rows.failed.unnest())
+    return long.select(
+        "table", "file", "row", "key", check=ids[long.number], delivered=long.texts[at[long.number]].coalesce("")
+    )
 
 
-def _results(t: ir.Table, checks: list[Check], table: Table, faults: ir.Table) -> pd.DataFrame:
-    counted = {}
-    for i, _check in enumerate(checks):
-        counted[f"n{i}"], counted[f"k{i}"] = t[f"f{i}"].count(), t[f"f{i}"].sum()
-    sums = t.agg(**counted).to_pandas().iloc[0]
+def _counted(flagged: ir.Table, table: Table, checks: list[Check]) -> dict[str, int]:
+    """How often each column of the flagged rows is known, and how often true."""
+    flags = [f"f{i}" for i in range(len(checks))]
+    known = [*flags, *table.names, *[RAW + n for n in table.names]]
+    return engine.counts(flagged, known, [*flags, *["std_" + n for n in table.names]])
+
+
+def _examples(faults: ir.Table) -> dict[str, list[str]]:
+    """Check → the delivered texts of the first five rows that fail it."""
     numbered = faults.mutate(place=ibis.row_number().over(group_by="check", order_by=["file", "row"]))
-    examples = numbered.filter(_.place < 5).order_by(["check", "file", "row"]).to_pandas()
+    first = numbered.filter(_.place < 5).order_by(["check", "file", "row"]).select("check", "delivered").to_pandas()
+    return first.groupby("check")["delivered"].agg(list).to_dict()
+
+
+def _results(checked: _Checked, examples: dict[str, list[str]]) -> pd.DataFrame:
     rows = []
-    for i, check in enumerate(checks):
-        checked, failed = int(sums[f"n{i}"] or 0), int(sums[f"k{i}"] or 0)
-        shown = examples[examples["check"] == check.id]
-        rows.append(_result(check, checked, failed, " · ".join(_example(table, check, v) for v in shown["delivered"])))
+    for i, check in enumerate(checked.checks):
+        shown = " · ".join(_example(checked.table, check, text) for text in examples.get(check.id, []))
+        rows.append(_result(check, checked.counts[f"known f{i}"], checked.counts[f"true f{i}"], shown))
     return pd.DataFrame(rows)
 
 
@@ -353,46 +394,46 @@ def _example(table: Table, check: Check, delivered: str) -> str:
     return mask(delivered, kind)
 
 
-def _column_facts(t: ir.Table, table: Table) -> pd.DataFrame:
-    records = t.filter(t["_kind"] == "row")
-    sums = {"rows": records.count()}
-    for c in table.columns:
-        sums[f"filled__{c.name}"] = records[RAW + c.name].count()
-        sums[f"usable__{c.name}"] = (records[RAW + c.name].notnull() & records[c.name].notnull()).sum()
-        sums[f"standardised__{c.name}"] = records["std_" + c.name].sum()
-    got = records.agg(**sums).to_pandas().iloc[0]
+def _column_facts(checked: _Checked) -> pd.DataFrame:
+    counts = checked.counts
     return pd.DataFrame(
         [
             {
-                "table": table.name,
+                "table": checked.table.name,
                 "column": c.name,
-                "rows": int(got["rows"]),
-                "filled": int(got[f"filled__{c.name}"]),
-                "usable": int(got[f"usable__{c.name}"] or 0),
-                "standardised": int(got[f"standardised__{c.name}"] or 0),
+                "rows": counts["rows"],
+                "filled": counts[f"known {RAW}{c.name}"],
+                "usable": counts[f"known {c.name}"],
+                "standardised": counts[f"true std_{c.name}"],
             }
-            for c in table.columns
+            for c in checked.table.columns
         ]
     )
 
 
-def _ledger(t: ir.Table, table: Table) -> pd.DataFrame:
-    counted = t.group_by(source="_source", file="_file").agg(
-        raw=_.count(),
-        clean=(_.fate == "clean").sum(),
-        quarantined=(_.fate == "quarantined").sum(),
-        merged=(_.fate == "merged").sum(),
-    )
-    out = counted.order_by(["source", "file"]).to_pandas()
-    out.insert(0, "table", table.name)
-    return out.astype({"raw": int, "clean": int, "quarantined": int, "merged": int})
+def _ledger(done: dict[str, _Checked]) -> pd.DataFrame:
+    parts = []
+    for name, checked in done.items():
+        rejected = [] if checked.others is None else [(checked.others, ibis.literal("quarantined"))]
+        for rows, fate in [(checked.records, checked.records.fate), *rejected]:
+            placed = rows.select(table=ibis.literal(name), source=rows["_source"], file=rows["_file"], fate=fate)
+            parts.append(placed.group_by("table", "source", "file", "fate").agg(n=_.count()))
+    counted = _union(parts).to_pandas()
+    places = ["table", "source", "file"]
+    wide = counted.pivot_table(index=places, columns="fate", values="n", aggfunc="sum", fill_value=0, dropna=False)
+    wide = wide.reindex(columns=["clean", "quarantined", "merged"], fill_value=0).astype(int)
+    wide.insert(0, "raw", wide.sum(axis=1))
+    order = {name: i for i, name in enumerate(done)}
+    out = wide[wide["raw"] > 0].rename_axis(columns=None).reset_index()
+    return out.sort_values(places, key=lambda c: c.map(order) if c.name == "table" else c, ignore_index=True)
 
 
 def _must_balance(ledger: pd.DataFrame, raw: dict[str, ir.Table]) -> None:
     """A lost or doubled row is a failure of the kit, whatever the data."""
     sums = ledger.groupby("table")[["raw", "clean", "quarantined", "merged"]].sum()
-    for name, row in sums.iterrows():
-        delivered = raw[name].count().to_pandas()
+    for name, rows in raw.items():
+        delivered = engine.counts(rows)["rows"]
+        row = sums.loc[name] if name in sums.index else pd.Series(0, index=sums.columns)
         if row["raw"] != delivered or row["raw"] != row["clean"] + row["quarantined"] + row["merged"]:
             raise AssertionError(f"{name}: {delivered} raw rows, but {dict(row)}")
 

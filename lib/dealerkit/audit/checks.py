@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
@@ -52,6 +52,25 @@ EMAIL = r"^[^@\s]+@[^@\s]+\.[a-z]{2,}$"
 
 #: Date columns that may well lie after the day of the export.
 _MAY_LIE_AHEAD = {"warranty_ends_on", "finance_ends_on", "insurance_ends_on"}
+
+
+#: Table → the day before which something is out of date: its name, and how many days before as_of.
+_LIMITS = {"vehicles": ("x_year_ago", 365), "service_orders": ("x_month_ago", 30), "leads": ("x_half_year_ago", 182)}
+
+
+@dataclass(frozen=True)
+class Parents:
+    """What checks look up in tables that were checked before.
+
+    Attributes:
+        clean: table → its clean rows.
+        keys: table → the keys that may be referred to, each once.
+        vins: what `check_digits` gives.
+    """
+
+    clean: dict[str, ir.Table]
+    keys: dict[str, ir.Table]
+    vins: ir.Table
 
 
 @dataclass(frozen=True)
@@ -106,10 +125,10 @@ def uscc_digit_wrong(number: ir.StringValue) -> ir.BooleanValue:
 
 def vin_digit_wrong(vin: ir.StringValue) -> ir.BooleanValue:
     """True where character 9 of a VIN does not follow from the others (mod 11); null for malformed VINs."""
-    letters, values = "ABCDEFGHJKLMNPRSTUVWXYZ", "12345678123457923456789"
-    digits = vin.translate(letters, values)
+    # A letter's number is the last digit of its place here.
+    places = ibis.literal("0123456789.ABCDEFGH..JKLMN.P.R..STUVWXYZ")
     weights = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
-    total = sum(digits.substr(i, 1).try_cast("int32") * w for i, w in enumerate(weights) if w)
+    total = sum(places.find(vin.substr(i, 1)) % 10 * w for i, w in enumerate(weights) if w)
     return vin.re_search(VIN).ifelse(ibis.literal("0123456789X").substr(total % 11, 1) != vin.substr(8, 1), ibis.null("boolean"))
 
 
@@ -123,7 +142,7 @@ def column_checks(table: Table, as_of: date, params: CheckParams) -> list[Check]
                                 N_("outside its allowed range"), lambda t, c=column: (t[c.name] < c.lo) | (t[c.name] > c.hi)))
         if column.ref:
             checks.append(Check(table.name, f"{column.name}_known", (column.name,), "reference", "warn", "flagged",
-                                N_("refers to a record that is not there"), lambda t, c=column: t[f"x_ref_{c.name}"], needs=(f"x_ref_{column.name}",)))
+                                N_("refers to a record that is not there"), lambda t, c=column: t[c.name].notnull().ifelse(t[f"x_ref_{c.name}"].isnull(), ibis.null("boolean")), needs=(f"x_ref_{column.name}",)))
     return checks
 
 
@@ -163,9 +182,9 @@ def _format(table: Table, column: Column) -> list[Check]:
     if column.format == "plate":
         return [check("legal", N_("not a number plate"), lambda v: ~v.re_search(PLATE), action="flagged")]
     if column.format == "resident_id_or_uscc":
-        return [check("legal", N_("neither a resident ID nor a social credit code"),
-                      lambda v: ibis.cases((v.isnull(), ibis.null("boolean")), (v.re_search(RESIDENT_ID), resident_id_digit_wrong(v)),
-                                           (v.re_search(USCC), uscc_digit_wrong(v)), else_=True))]
+        return [Check(table.name, f"{column.name}_legal", (column.name,), "legality", "warn", "removed", N_("neither a resident ID nor a social credit code"),
+                      lambda t, n=column.name: ibis.cases((t[n].isnull(), ibis.null("boolean")), (t[f"x_digit_{n}"].notnull(), t[f"x_digit_{n}"]),
+                                                          (t[n].re_search(USCC), uscc_digit_wrong(t[n])), else_=True))]
     if column.format == "vin":
         strict = ("reject", "quarantined") if column.required else ("warn", "removed")
         return [check("legal", N_("not 17 characters of a VIN (no I, O, Q)"), lambda v: ~v.re_search(VIN), *strict),
@@ -197,7 +216,7 @@ def business_checks(params: CheckParams) -> list[Check]:
         c("customers", "id_repeated", ("id_number",), "duplication", "warn", "flagged", N_("ID number on more than one record"), lambda t: t.id_number.notnull().ifelse(t.x_id_records > 1, ibis.null("boolean"))),
         c("customers", "phone_shared", ("phone",), "authenticity", "warn", "flagged", N_("phone on too many customers to be one's own"),
           lambda t: t.phone.notnull().ifelse(t.x_phone_records > params.max_customers_per_phone, ibis.null("boolean"))),
-        c("customers", "phone_of_staff", ("phone",), "authenticity", "warn", "flagged", N_("phone belongs to staff"), _.x_phone_of_staff, needs=("x_phone_of_staff",)),
+        c("customers", "phone_of_staff", ("phone",), "authenticity", "warn", "flagged", N_("phone belongs to staff"), lambda t: t.phone.notnull().ifelse(t.x_phone_of_staff.notnull(), ibis.null("boolean")), needs=("x_phone_of_staff",)),
         c("vehicles", "plate_fits_energy", ("plate", "energy_type"), "consistency", "warn", "flagged", N_("new-energy plate on a petrol car"),
           lambda t: (t.energy_type == "ice") & t.plate.re_search(PLATE) & (t.plate.length() == 8)),
         c("vehicles", "model_year_fits_purchase", ("model_year", "purchased_on"), "consistency", "warn", "flagged", N_("bought long before its model year"), lambda t: t.purchased_on.year() < t.model_year - 1),
@@ -231,66 +250,96 @@ def _names_alike(a: ir.StringValue, b: ir.StringValue) -> ir.BooleanValue:
 
 
 def _from_id(t: ir.Table, differs: ir.BooleanValue) -> ir.BooleanValue:
-    return (t.id_number.re_search(RESIDENT_ID) & ~resident_id_digit_wrong(t.id_number)).ifelse(differs, ibis.null("boolean"))
+    return (~t.x_digit_id_number).ifelse(differs, ibis.null("boolean"))
 
 
-def context(typed: ir.Table, table: Table, clean: dict[str, ir.Table], keys: dict[str, ir.Table], as_of: date, params: CheckParams) -> ir.Table:
-    """``typed`` with what the checks of ``table`` look up: ranks of repeated keys, references to the parents'
-    ``keys``, values of the ``clean`` parents, windows over the same car or phone."""
-    base = _with_ranks(typed, table)
-    base = base.mutate(x_year_ago=ibis.literal(as_of) - ibis.interval(days=365), x_month_ago=ibis.literal(as_of) - ibis.interval(days=30),
-                       x_half_year_ago=ibis.literal(as_of) - ibis.interval(days=182))
-    for column in table.columns:
-        if column.format == "vin":
-            base = _with_check_digit(base, column)
-        if column.ref in keys:
-            base = _with_reference(base, column, keys[column.ref])
+def context(records: ir.Table, table: Table, parents: Parents, repeated: bool, as_of: date, params: CheckParams) -> ir.Table:
+    """``records`` with what the checks of ``table`` look up: ranks of repeated keys, references to the parents' keys,
+    values of the clean parents, windows over the same car or phone.
+
+    Args:
+        records: typed rows that are records.
+        table: the declaration.
+        parents: what was checked before.
+        repeated: whether any key is there more than once.
+        as_of: the day of which all is computed.
+        params: limits of the checks.
+    """
+    base = _with_ranks(records, table, repeated)
+    if table.name in _LIMITS:
+        name, days = _LIMITS[table.name]
+        base = base.mutate(**{name: ibis.literal(as_of - timedelta(days=days))})
     if table.name == "customers":
-        base = _with_customer_windows(base, clean.get("staff"), params)
-    if table.name == "sales_orders" and "customers" in clean:
-        births = clean["customers"].select(x_key=_.customer_id, x_birth_date=_.birth_date)
-        base = base.left_join(births, base.customer_id == births.x_key).drop("x_key")
+        base = _with_customer_windows(base, params)
+    for column in table.columns:
+        if column.format == "resident_id_or_uscc":
+            base = base.mutate(**{f"x_digit_{column.name}": resident_id_digit_wrong(base[column.name])})
     if table.name == "service_orders":
         # Visits with an impossible date, and repeats of a visit, say nothing about the one before.
         dated = base.opened_at.date().between(ibis.literal(params.earliest_date), ibis.literal(as_of)) & (base.x_rank == 1) & base.odometer_km.notnull()
         visits = ibis.window(group_by=["vin", "x_dated"], order_by=["opened_at", "_file", "_row"])
         base = base.mutate(x_dated=dated)
         base = base.mutate(x_odometer_before=base.x_dated.ifelse(base.odometer_km.lag().over(visits), ibis.null("int64")))
-        if "vehicles" in clean:
-            cars = clean["vehicles"].select(x_key=_.vin, x_warranty_ends_on=_.warranty_ends_on, x_purchased_on=_.purchased_on)
-            base = base.left_join(cars, base.vin == cars.x_key).drop("x_key")
-    return base
+    return _with_parents(base, table, parents)
 
 
-def _with_ranks(typed: ir.Table, table: Table) -> ir.Table:
+def _with_ranks(records: ir.Table, table: Table, repeated: bool) -> ir.Table:
     """Rank of each row among those of its key, fullest first, and whether it says the same as the first."""
-    filled = sum(typed[RAW + c.name].notnull().cast("int32") for c in table.columns)
-    said = ibis.literal("").concat(*[typed[c.name].cast("string").coalesce("") + "|" for c in table.columns if c.required or c.name == table.date])
+    if not repeated:
+        return records.mutate(x_rank=ibis.literal(1, "int64"), x_same=True, x_into_file=ibis.null("string"), x_into_row=ibis.null("int64"))
+    filled = sum(records[RAW + c.name].notnull().cast("int32") for c in table.columns)
+    said = ibis.literal("").concat(*[records[c.name].cast("string").coalesce("") + "|" for c in table.columns if c.required or c.name == table.date])
     ordered = ibis.window(group_by=list(table.key), order_by=[ibis.desc("x_filled"), "_file", "_row"])
-    base = typed.mutate(x_filled=filled, x_said=said)
-    has_key = ibis.and_(*[base[k].notnull() for k in table.key]) & (base["_kind"] == "row")
-    base = base.mutate(x_has_key=has_key, x_place=ibis.row_number().over(ordered) + 1, x_first=base.x_said.first().over(ordered),
-                       x_into_file=base["_file"].first().over(ordered), x_into_row=base["_row"].first().over(ordered))
+    base = records.mutate(x_filled=filled, x_said=said)
+    base = base.mutate(x_has_key=ibis.and_(*[base[k].notnull() for k in table.key]), x_place=ibis.row_number().over(ordered) + 1,
+                       x_first=base.x_said.first().over(ordered), x_into_file=base["_file"].first().over(ordered), x_into_row=base["_row"].first().over(ordered))
     base = base.mutate(x_rank=base.x_has_key.ifelse(base.x_place, 1), x_same=base.x_said == base.x_first)
     return base.drop("x_said", "x_first", "x_filled", "x_place", "x_has_key")
 
 
-def _with_check_digit(base: ir.Table, column: Column) -> ir.Table:
-    """Whether the check digit of a VIN is wrong, worked out once per car and not once per visit."""
-    vins = base.select(x_vin=base[column.name]).filter(_.x_vin.re_search(VIN)).distinct()
-    vins = vins.mutate(**{f"x_digit_{column.name}": vin_digit_wrong(vins.x_vin)})
-    return base.left_join(vins, base[column.name] == vins.x_vin).drop("x_vin")
+def key_repeats(records: dict[str, ir.Table]) -> ir.Table:
+    """The names of the tables, of these, in which a key is there more than once (column ``table``)."""
+    counted = []
+    for name, rows in records.items():
+        key = list(tables.table(name).key)
+        many = rows.select(key).drop_null().group_by(key).agg(n=_.count()).filter(_.n > 1)
+        counted.append(many.select(table=ibis.literal(name)).limit(1))
+    return ibis.union(*counted) if len(counted) > 1 else counted[0]
 
 
-def _with_reference(base: ir.Table, column: Column, parent: ir.Table) -> ir.Table:
-    key = tables.table(column.ref).key[0]
-    known = parent.select(x_parent=parent[key])
-    joined = base.left_join(known, base[column.name] == known.x_parent)
-    missing = joined[column.name].notnull().ifelse(joined.x_parent.isnull(), ibis.null("boolean"))
-    return joined.mutate(**{f"x_ref_{column.name}": missing}).drop("x_parent")
+def check_digits(records: dict[str, ir.Table]) -> ir.Table:
+    """Every well-formed VIN of the tables once, as ``x_vin``, and whether its check digit is wrong, as ``x_digit``:
+    worked out once per car, and not once per visit."""
+    vins = [rows.select(x_vin=rows[c.name]) for name, rows in records.items() for c in tables.table(name).columns if c.format == "vin"]
+    every = (ibis.union(*vins, distinct=True) if len(vins) > 1 else vins[0].distinct()).filter(_.x_vin.re_search(VIN))
+    return every.mutate(x_digit=vin_digit_wrong(every.x_vin))
 
 
-def _with_customer_windows(base: ir.Table, staff: ir.Table | None, params: CheckParams) -> ir.Table:
+def _with_parents(base: ir.Table, table: Table, parents: Parents) -> ir.Table:
+    """``base`` joined to all it refers to, in one go: `x_ref_…` is the parent's key, null where there is none."""
+    joined = base
+    for column in table.columns:
+        if column.format == "vin":
+            digits = parents.vins.select(**{f"x_vin_{column.name}": _.x_vin, f"x_digit_{column.name}": _.x_digit})
+            joined = joined.left_join(digits, base[column.name] == digits[f"x_vin_{column.name}"])
+        if column.ref in parents.keys:
+            known = parents.keys[column.ref].rename({f"x_ref_{column.name}": tables.table(column.ref).key[0]})
+            joined = joined.left_join(known, base[column.name] == known[f"x_ref_{column.name}"])
+    clean = parents.clean
+    if table.name == "customers" and "staff" in clean:
+        phones = clean["staff"].filter(_.phone.notnull()).select(x_phone_of_staff=_.phone).distinct()
+        joined = joined.left_join(phones, base.phone == phones.x_phone_of_staff)
+    if table.name == "sales_orders" and "customers" in clean:
+        births = clean["customers"].select(x_born=_.customer_id, x_birth_date=_.birth_date)
+        joined = joined.left_join(births, base.customer_id == births.x_born)
+    if table.name == "service_orders" and "vehicles" in clean:
+        cars = clean["vehicles"].select(x_car=_.vin, x_warranty_ends_on=_.warranty_ends_on, x_purchased_on=_.purchased_on)
+        joined = joined.left_join(cars, base.vin == cars.x_car)
+    # What follows sees one table, and not a chain of joins.
+    return joined.select(joined.columns) if joined is not base else base
+
+
+def _with_customer_windows(base: ir.Table, params: CheckParams) -> ir.Table:
     one = (base.x_rank == 1).cast("int32")
     base = base.mutate(x_phone_records=one.sum().over(group_by="phone"), x_id_records=one.sum().over(group_by="id_number"))
     few = (base.x_rank == 1) & base.phone.notnull() & base.name.notnull() & base.x_phone_records.between(2, params.max_customers_per_phone)
@@ -299,11 +348,7 @@ def _with_customer_windows(base: ir.Table, staff: ir.Table | None, params: Check
     other = some.select(o_id=_.customer_id, o_phone=_.phone, o_name=_.name, o_source=_["_source"])
     pairs = some.join(other, (some.phone == other.o_phone) & (some["_source"] == other.o_source) & (some.customer_id != other.o_id)).filter(lambda t: _names_alike(t.name.lower(), t.o_name.lower()))
     similar = pairs.select(x_key=_.customer_id).distinct()
-    base = base.left_join(similar, base.customer_id == similar.x_key).mutate(x_similar=_.x_key.notnull()).drop("x_key")
-    if staff is not None:
-        phones = staff.filter(_.phone.notnull()).select(x_key=_.phone).distinct()
-        base = base.left_join(phones, base.phone == phones.x_key).mutate(x_phone_of_staff=_.phone.notnull().ifelse(_.x_key.notnull(), ibis.null("boolean"))).drop("x_key")
-    return base
+    return base.left_join(similar, base.customer_id == similar.x_key).mutate(x_similar=_.x_key.notnull()).drop("x_key")
 
 
 def built_in(table: Table, as_of: date, params: CheckParams) -> list[Check]:

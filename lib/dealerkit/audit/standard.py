@@ -6,6 +6,8 @@ which still see the text. Missing values stay missing; nothing is filled in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import ibis
 import ibis.expr.types as ir
 
@@ -46,7 +48,11 @@ _COMPACT_MINUTE = r"^((?:19|20)\d{2})(\d{2})(\d{2})(\d{2})(\d{2})$"
 _COMPACT_SECOND = r"^((?:19|20)\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})$"
 _XY = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(.*)$"
 _SERIAL = r"^[2-7]\d{4}(\.\d+)?$"
+_MAYBE_XY = r"[0-9０-９]{1,2}[-/.－／．][0-9０-９]{1,2}[-/.－／．][0-9０-９]{4}"
 _ISO = r"^\d{4}-\d{1,2}-\d{1,2}(?:[ T]?\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d+)?)?)?$"
+_DATE = r"^\d{4}-\d{2}-\d{2}$"
+_TIME = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?$"
+_NUMBER = r"^-?\d+(\.\d+)?$"
 _MONEY = r"^(-?)(?:¥|cny|rmb)?(-?)(\d+(?:\.\d+)?|\.\d+)(万?)(?:元|yuan|圆|公里|km|分钟|min|小时|h)?$"
 
 
@@ -80,10 +86,12 @@ def date_and_time(text: ir.StringValue, order: ir.StringValue) -> ir.TimestampVa
         (text.re_search(_SERIAL).ifelse(text, ibis.null("string")).try_cast("float64") * 86_400).round().cast("int64")
     )
     serial = ibis.timestamp("1899-12-30 00:00:00") + seconds.as_interval("s")
-    return iso.re_search(_ISO).ifelse(iso, ibis.null("string")).try_cast("timestamp").coalesce(serial)
+    read = iso.re_search(_ISO).ifelse(iso, ibis.null("string")).try_cast("timestamp").coalesce(serial)
+    # Most are written so already, and one pattern is far cheaper than eight.
+    return text.re_search(_TIME).ifelse(text.try_cast("timestamp"), read)
 
 
-def amount(text: ir.StringValue) -> ir.FloatingValue:
+def amount(text: ir.StringValue) -> ir.DecimalValue:
     """Number of a text with ¥, commas between thousands, 元 or 万 (ten thousand), or null.
 
     A comma that is no mark of thousands is not taken out: 12,50 would become 1250.
@@ -92,7 +100,8 @@ def amount(text: ir.StringValue) -> ir.FloatingValue:
     sign = (bare.re_extract(_MONEY, 1).concat(bare.re_extract(_MONEY, 2)) == "-").ifelse(-1, 1)
     factor = (bare.re_extract(_MONEY, 4) == "万").ifelse(10_000, 1)
     number = bare.re_extract(_MONEY, 3).try_cast("decimal(18,4)")
-    return bare.re_search(_MONEY).ifelse(number * factor * sign, ibis.null("decimal(18,4)"))
+    read = bare.re_search(_MONEY).ifelse(number * factor * sign, ibis.null("decimal(18,4)"))
+    return text.re_search(_NUMBER).ifelse(text.try_cast("decimal(18,4)").cast(read.type()), read)
 
 
 def _squeeze(text: ir.StringValue) -> ir.StringValue:
@@ -105,52 +114,89 @@ def mobile(text: ir.StringValue) -> ir.StringValue:
     return digits.re_replace(r"^86(1\d{10})$", r"\1")
 
 
+def _folded(text: ir.StringValue) -> ir.StringValue:
+    return text.lower().re_replace(r"[\s_\-./\\:()\[\]*#'\"]+", "")
+
+
+#: Family of columns → what their texts go through alike; `_finished` does what is left for each column.
+_FAMILIES: dict[str, Callable[[ir.StringValue, ir.StringValue], ir.Value]] = {
+    "time": date_and_time,
+    "date": lambda text, order: date_and_time(text, order).date(),
+    "amount": lambda text, order: amount(text),
+    "code": lambda text, order: _folded(text),
+    "phone": lambda text, order: mobile(text),
+    "letters": lambda text, order: _squeeze(text),
+    "email": lambda text, order: text.lower(),
+    "text": lambda text, order: text,
+}
+#: Type of column → how its values look when there is nothing to standardise.
+_STANDARD = {"date": _DATE, "time": _TIME, "money": _NUMBER, "number": _NUMBER, "int": _NUMBER}
+
+
+def _family(column: Column) -> str:
+    if column.type in ("date", "time"):
+        return column.type
+    if column.type in ("money", "number", "int"):
+        return "amount"
+    if column.type in ("code", "bool"):
+        return "code"
+    if column.format == "mobile" or column.personal == "phone":
+        return "phone"
+    if column.personal in ("vin", "plate", "id"):
+        return "letters"
+    return "email" if column.format == "email" else "text"
+
+
+def _finished(column: Column, value: ir.Value) -> ir.Value:
+    """The value of a column from what its family made."""
+    if column.type == "money":
+        return value.round(2).try_cast("decimal(18,2)")
+    if column.type == "number":
+        return value.cast("float64")
+    if column.type == "int":
+        return (value == value.round()).ifelse(value, ibis.null("decimal(18,4)")).try_cast("int64")
+    if column.type in ("code", "bool"):
+        code = ibis.literal(tables.code_index(column), "map<string, string>").get(value)
+        return (code == "yes") if column.type == "bool" else code
+    return value
+
+
 def standardised(column: Column, text: ir.StringValue, order: ir.StringValue) -> ir.Value:
     """The typed value of a plain text; null where the text is not of the column's type."""
-    if column.type == "time":
-        return date_and_time(text, order)
-    if column.type == "date":
-        return date_and_time(text, order).date()
-    if column.type == "money":
-        return amount(text).round(2).try_cast("decimal(18,2)")
-    if column.type == "number":
-        return amount(text).cast("float64")
-    if column.type == "int":
-        number = amount(text)
-        return (number == number.round()).ifelse(number, ibis.null("decimal(18,4)")).try_cast("int64")
+    return _finished(column, _FAMILIES[_family(column)](text, order))
+
+
+def _changed(column: Column, delivered: ir.StringValue, value: ir.Value) -> ir.BooleanValue:
+    """Whether standardising changed what was delivered; null where there is no value."""
     if column.type in ("code", "bool"):
-        return _coded(column, text)
-    if column.format == "mobile" or column.personal == "phone":
-        return mobile(text)
-    if column.personal in ("vin", "plate", "id"):
-        return _squeeze(text)
-    if column.format == "email":
-        return text.lower()
-    return text
+        return delivered.lower() != (value.ifelse("yes", "no") if column.type == "bool" else value)
+    return delivered != value
 
 
-def _coded(column: Column, text: ir.StringValue) -> ir.Value:
-    index = tables.code_index(column)
-    folded = text.lower().re_replace(r"[\s_\-./\\:()\[\]*#'\"]+", "")
-    code = folded.cases(*index.items(), else_=ibis.null("string"))
-    return (code == "yes") if column.type == "bool" else code
+class _Alike:
+    """What columns go through alike, made by one expression over a list of them: an expression for each column
+    would be built, planned and optimised as often as there are columns."""
 
+    def __init__(self):
+        self._lists: dict[tuple, tuple[str, Callable, list[ir.Value]]] = {}
 
-def _already_standard(column: Column, delivered: ir.StringValue, value: ir.Value) -> ir.BooleanValue:
-    if column.type == "date":
-        return delivered.re_search(r"^\d{4}-\d{2}-\d{2}$")
-    if column.type == "time":
-        return delivered.re_search(r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?$")
-    if column.type in ("money", "number", "int"):
-        return delivered.re_search(r"^-?\d+(\.\d+)?$")
-    if column.type in ("code", "bool"):
-        return delivered.lower() == (value.ifelse("yes", "no") if column.type == "bool" else value)
-    return delivered == value
+    def add(self, key: tuple, function: Callable, column: ir.Value) -> tuple[str, int]:
+        """Have ``function`` work on a column together with others of the same key; returns where its value will be."""
+        name, _, columns = self._lists.setdefault(key, (f"list_{len(self._lists)}", function, []))
+        columns.append(column)
+        return name, len(columns) - 1
+
+    def made(self) -> dict[str, ir.ArrayValue]:
+        """The lists, by name."""
+        return {name: ibis.array(columns).map(function) for name, function, columns in self._lists.values()}
 
 
 def plain_texts(raw: ir.Table, table: Table) -> ir.Table:
     """``raw`` with ``raw_<column>``, the plain text of each canonical column, and nothing typed yet."""
-    return raw.mutate(**{RAW + c.name: plain(raw[c.name]) for c in table.columns})
+    alike = _Alike()
+    places = {c.name: alike.add(("plain",), plain, raw[c.name]) for c in table.columns}
+    made = raw.mutate(**alike.made())
+    return made.select(*raw.columns, **{RAW + name: made[at][i] for name, (at, i) in places.items()})
 
 
 def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]) -> ir.Table:
@@ -158,25 +204,58 @@ def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]
     standardising changed what was delivered.
 
     Args:
-        texts: what `plain_texts` gives, computed.
+        texts: what `plain_texts` gives.
         table: the declaration.
         date_orders: (file, column) → dmy or mdy, from `date_order_evidence`.
     """
+    alike, places, standard = _Alike(), {}, {}
+    for column in table.columns:
+        family, named = _family(column), _named_orders(column, date_orders)
+        if family != "text":
+            function = _FAMILIES[family]
+            order = _order(texts, named)
+            places[column.name] = alike.add(
+                (family, *named), lambda text, f=function, o=order: f(text, o), texts[RAW + column.name]
+            )
+        if pattern := _STANDARD.get(column.type):
+            standard[column.name] = alike.add((pattern,), lambda text, p=pattern: text.re_search(p), texts[column.name])
+    made = texts.mutate(**alike.made())
+    values = {}
+    for column in table.columns:
+        at, i = places.get(column.name, (None, 0))
+        values[column.name] = _finished(column, made[at][i]) if at else made[RAW + column.name]
+    delivered = {"delivered_" + c.name: made[c.name] for c in table.columns if c.name not in standard}
+    kept = [RAW + c.name for c in table.columns] + [name for name in texts.columns if name.startswith("_")]
+    lists = {at: made[at] for at, _ in standard.values()}
+    made = made.select(*kept, **values, **delivered, **lists)
     out = {}
     for column in table.columns:
-        text = texts[RAW + column.name]
-        value = standardised(column, text, _order(texts, column, date_orders))
-        out |= {
-            column.name: value,
-            RAW + column.name: text,
-            "std_" + column.name: value.notnull() & ~_already_standard(column, texts[column.name], value),
-        }
-    return texts.select(**out, **{name: texts[name] for name in texts.columns if name.startswith("_")})
+        name, value = column.name, made[column.name]
+        at, i = standard.get(name, (None, 0))
+        changed = ~made[at][i] & value.notnull() if at else _changed(column, made["delivered_" + name], value)
+        out |= {name: value, RAW + name: made[RAW + name], "std_" + name: changed}
+    return made.select(**out, **{name: made[name] for name in made.columns if name.startswith("_")})
 
 
-def _order(texts: ir.Table, column: Column, date_orders: dict[tuple[str, str], str]) -> ir.StringValue:
-    named = [(texts["_file"] == file, order) for (file, name), order in date_orders.items() if name == column.name]
-    return ibis.cases(*named, else_=texts["_date_order"]) if named else texts["_date_order"]
+def _named_orders(column: Column, date_orders: dict[tuple[str, str], str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((file, order) for (file, name), order in date_orders.items() if name == column.name))
+
+
+def _order(texts: ir.Table, named: tuple[tuple[str, str], ...]) -> ir.StringValue:
+    cases = [(texts["_file"] == file, order) for file, order in named]
+    return ibis.cases(*cases, else_=texts["_date_order"]) if cases else texts["_date_order"]
+
+
+def maybe_day_first(raw: dict[str, ir.Table]) -> ir.Table:
+    """The names of the tables, of these, with a date that may be written day or month first (column ``table``); the
+    others need no `date_order_evidence`."""
+    found = []
+    for name, rows in raw.items():
+        dates = [rows[c.name] for c in tables.table(name).columns if c.type in ("date", "time")]
+        if dates:
+            some = rows.filter(ibis.array(dates).map(lambda text: text.re_search(_MAYBE_XY)).contains(True))
+            found.append(some.select(table=ibis.literal(name)).limit(1))
+    return ibis.union(*found) if len(found) > 1 else found[0]
 
 
 def date_order_evidence(texts: ir.Table, table: Table) -> dict[tuple[str, str], str]:

@@ -68,15 +68,22 @@ def personal_values(raw: dict[str, ir.Table]) -> ir.Table:
     return ibis.union(*found, distinct=True) if len(found) > 1 else found[0].distinct()
 
 
+def clean_rows(audited, table: str) -> int:
+    """Rows of a clean table, by the ledger."""
+    ledger = audited.ledger
+    return int(ledger.loc[ledger["table"] == table, "clean"].sum())
+
+
 def facts(audited, ingested) -> dict[str, tuple]:
     """Facts of the audit: name → (value, rows, table)."""
     ledger, results = audited.ledger[["raw", "clean", "quarantined", "merged"]].sum(), audited.results
     failing = results[(results["failed"] > 0) & (results["severity"] != "info")]
     customers = audited.columns.query("table == 'customers' and column == 'phone'")
-    records = int(audited.clean["customers"].count().to_pandas())
-    reachable = int(audited.clean["customers"].phone.notnull().sum().to_pandas() or 0)
+    records, orders = clean_rows(audited, "customers"), clean_rows(audited, "service_orders")
+    reachable = int(audited.clean["customers"].phone.count().to_pandas())
     visits = audited.clean["service_orders"]
-    first_visit = visits.opened_at.min().to_pandas()
+    seen = visits.agg(first=visits.opened_at.min(), amounts=visits.total_yuan.count()).to_pandas().iloc[0]
+    first_visit = seen["first"]
     # Rows after an earlier day that was asked for are neither usable nor faulty.
     later = int(audited.quarantine.filter(_.reasons == "not_a_record.later").count().to_pandas())
     # What is merely out of date is not what to mend first.
@@ -86,7 +93,7 @@ def facts(audited, ingested) -> dict[str, tuple]:
     return {
         "as_of": (audited.as_of.day, None, "service_orders"),
         "as_of_rule": (audited.as_of.rule, None, None),
-        "visits_cut_off": (audited.as_of.cut_off, int(visits.count().to_pandas()), "service_orders"),
+        "visits_cut_off": (audited.as_of.cut_off, orders, "service_orders"),
         "health_score": (audited.health, int(results["checked"].sum()), "results"),
         "raw_rows": (int(ledger["raw"]), len(audited.ledger), "ledger"),
         "clean_rows": (int(ledger["clean"]), len(audited.ledger), "ledger"),
@@ -122,7 +129,7 @@ def facts(audited, ingested) -> dict[str, tuple]:
         "weakest_table": (weakest["table"].iloc[0] if len(weakest) else "service_orders", None, "scores"),
         "weakest_dimension": (weakest["dimension"].iloc[0] if len(weakest) else "completeness", None, "scores"),
         "first_visit": (None if pd.isna(first_visit) else first_visit.date(), None, "service_orders"),
-        "has_amounts": (bool(visits.total_yuan.notnull().any().to_pandas()), None, "service_orders"),
+        "has_amounts": (bool(seen["amounts"]), None, "service_orders"),
     }
 
 
@@ -256,7 +263,7 @@ def gaps(audited, ingested, t) -> list[tuple[str, str, str]]:
     found = []
     for name in tables.TABLES:
         if name in audited.clean and name not in ingested.derived:
-            if not audited.clean[name].count().to_pandas():
+            if not clean_rows(audited, name):
                 found.append(_empty(name, t))
             continue
         derived = name in audited.clean
@@ -275,7 +282,7 @@ def gaps(audited, ingested, t) -> list[tuple[str, str, str]]:
                 ),
             )
         )
-    if not audited.clean["service_orders"].total_yuan.notnull().any().to_pandas():
+    if not audited.clean["service_orders"].total_yuan.count().to_pandas():
         found.append(
             (
                 t.text("everything in yuan"),

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -87,7 +86,7 @@ def ingest(
     Raises `UserError` or `UserErrors`, with all problems of all files together, before anything is written.
     """
     raw_dir, out_dir = Path(raw_dir), Path(out_dir)
-    with long_cells(), _uncollected():
+    with long_cells(), engine.uncollected():
         look = look_at(params, raw_dir)
         _refuse(look, params)
         derived = _derivable(look.plans)
@@ -124,18 +123,6 @@ def _read(params: Params, look: Look, derived: list[str], out_dir: Path, tick) -
     for name, table in found.items():
         sink.path(name).replace(table.path)
     return Ingested(tuple(files), found, tuple(look.unread), tuple(derived))
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection for a while: looking for cycles among millions of cells doubles the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 @contextlib.contextmanager
