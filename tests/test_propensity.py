@@ -171,7 +171,7 @@ def test_known_weights_are_recovered():
     rng = np.random.default_rng(6)
     rows = pd.DataFrame({"a": rng.integers(0, 2, 40_000), "b": rng.integers(0, 2, 40_000)})
     y = (rng.random(40_000) < expit(-1 + 1.5 * rows["a"] + 0.7 * rows["b"])).astype(float)
-    card = fit_scorecard(rows, ["a", "b"], y.to_numpy())
+    card = fit_scorecard(stats.Columns.of(rows, ["a", "b"]), y.to_numpy())
     spans = {v.binning.factor: np.ptp(v.parts[:2]) for v in card.variables}
     assert spans == {"a": pytest.approx(1.5, abs=0.06), "b": pytest.approx(0.7, abs=0.06)}
     probe = pd.DataFrame({"a": [0, 1], "b": [0, 1]})

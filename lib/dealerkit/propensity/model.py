@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -126,20 +126,14 @@ def fit(
         return refused
     rows = _sample(rows, groups, largest_sample, seed)
     y = rows[outcome].to_numpy()
-    constant = [name for name in features if rows[name].nunique(dropna=False) < 2]
-    varying = [name for name in features if name not in constant]
     with one_thread():
-        leaks = stats.leakage(rows, varying, outcome, known_late)
-        suspected = leaks[leaks["suspected"]]
-        used = [name for name in varying if name not in set(suspected["factor"])]
-        left_out = pd.concat(
-            [pd.DataFrame({"factor": constant, "reason": CONSTANT}), suspected[["factor", "reason"]]], ignore_index=True
-        )
+        columns = stats.Columns.of(rows, features)
+        used, left_out, leaks = _usable(rows, columns, outcome, known_late)
         refused = refusal(y, "training") or (None if used else Untrainable(NOTHING_VARIES, len(y), int(y.sum())))
         folds = _folds(rows[groups], seed)
         if refused or any(refusal(y[folds != fold], "training", 1) for fold in range(_FOLDS)):
             return refused or Untrainable(FEW_EVENTS if y.mean() < 0.5 else FEW_OTHERS, len(y), int(y.sum()))
-        made, held_back = _learn(rows, used, y, rule, folds, seed)
+        made, held_back = _learn(rows, columns.only(used), y, rule, folds, seed)
     held_back.insert(0, "outcome", y.astype(int))
     held_back.insert(0, "group", rows[groups].to_numpy())
     return Propensity(
@@ -156,6 +150,17 @@ def fit(
         persons=int(rows[groups].nunique()),
         seed=seed,
     )
+
+
+def _usable(rows, columns: stats.Columns, outcome, known_late) -> tuple[list[str], pd.DataFrame, pd.DataFrame]:
+    """Features that vary and are not suspected; those left out, with the reason; and the table of `stats.leakage`."""
+    varies = np.add.reduceat(columns.counts() > 0, columns.first[:-1]) > 1 if columns.names else np.zeros(0, bool)
+    varying = [name for name, yes in zip(columns.names, varies) if yes]
+    leaks = stats.leakage(rows, varying, outcome, known_late, columns=columns.only(varying))
+    suspected = leaks[leaks["suspected"]]
+    constant = pd.DataFrame({"factor": [name for name in columns.names if name not in varying], "reason": CONSTANT})
+    left_out = pd.concat([constant, suspected[["factor", "reason"]]], ignore_index=True)
+    return [name for name in varying if name not in set(suspected["factor"])], left_out, leaks
 
 
 def prepared(rows: pd.DataFrame, columns, outcome: str, groups: str) -> pd.DataFrame:
@@ -221,28 +226,26 @@ def _folds(groups: pd.Series, seed: int) -> np.ndarray:
     return (np.random.default_rng(seed).permutation(len(names)) % _FOLDS)[codes]
 
 
-def _learn(rows, features, y, rule, folds, seed) -> tuple[dict, pd.DataFrame]:
+def _learn(rows, columns: stats.Columns, y, rule, folds, seed) -> tuple[dict, pd.DataFrame]:
     """Calibrated models, and their probabilities for rows held back."""
-    makers = {
-        "scorecard": lambda part, of: fit_scorecard(part, features, of),
-        "trees": lambda part, of: fit_trees(part, features, of, seed),
-        "rule": lambda part, of: fit_rule(part, rule, of),
-    }
+
+    def made_of(of) -> dict:
+        return {
+            "scorecard": fit_scorecard(columns.taken(of), y[of]),
+            "trees": fit_trees(rows[of], columns.names, y[of], seed),
+            "rule": fit_rule(rows[of], rule, y[of]),
+        }
+
     held_back = {name: np.empty(len(y)) for name in MODELS}
-    for fold in range(_FOLDS):
+    for fold in np.unique(folds):
         out = folds == fold
-        if not out.any():
-            continue
-        for name, make in makers.items():
-            held_back[name][out] = make(rows[~out], y[~out]).log_odds(rows[out])
-    made = {name: make(rows, y) for name, make in makers.items()}
+        for name, model in made_of(~out).items():
+            held_back[name][out] = model.log_odds(rows[out])
+    made = made_of(np.ones(len(y), dtype=bool))
     for name in ("scorecard", "trees"):
         intercept, slope = calibration(held_back[name], y)
         held_back[name] = intercept + slope * held_back[name]
-        if name == "scorecard":
-            made[name] = made[name].calibrated(intercept, slope)
-        else:
-            made[name] = replace(made[name], intercept=intercept, slope=slope)
+        made[name] = made[name].calibrated(intercept, slope)
     return made, pd.DataFrame({name: np.round(expit(column), _DIGITS) for name, column in held_back.items()})
 
 

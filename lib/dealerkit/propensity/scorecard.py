@@ -73,7 +73,7 @@ class Scorecard:
         return Scorecard(intercept + slope * self.constant, variables)
 
 
-def fit_scorecard(rows: pd.DataFrame, features, y: np.ndarray) -> Scorecard:
+def fit_scorecard(columns: stats.Columns, y: np.ndarray) -> Scorecard:
     """Scorecard of the few variables that tell most, found one by one.
 
     Each step takes in the variable with the largest score statistic (Rao 1948) and fits anew. It ends at
@@ -81,22 +81,24 @@ def fit_scorecard(rows: pd.DataFrame, features, y: np.ndarray) -> Scorecard:
     points run against the rates of its bins, since other variables tell the same better.
 
     Args:
-        rows, features: training rows and the columns that may be used.
+        columns: that may be used, of the training rows.
         y: outcome, 0 or 1.
     """
-    found = []
-    for name in features:
-        binning = stats.discretise(rows[name], y, name, most_bins=_MOST_BINS)
-        codes = binning.assign(rows[name])
-        table = stats.woe(codes, y, binning.count, _PRIOR_ROWS)
-        if table["iv"].sum() >= MIN_INFORMATION:
-            found.append((binning, table, table["woe"].to_numpy()[codes]))
+    n, events, found, evidence = columns.counts(), columns.counts(y), [], []
+    for j, binning in enumerate(stats.discretise_all(columns, y, _MOST_BINS)):
+        bins, own = columns.bins(j, binning), columns.own(j)
+        told = [np.bincount(bins, c[own], binning.count).astype(int) for c in (n, events)]
+        weight, information = stats.evidence(*told, _PRIOR_ROWS)
+        if information.sum() >= MIN_INFORMATION:
+            found.append((binning, told))
+            evidence.append(weight[bins][columns.cells[:, j] - own.start])
     base = float(logit(y.mean()))
     if not found:
         return Scorecard(base, ())
-    evidence = np.column_stack([column for _binning, _table, column in found])
-    chosen, beta = _stepwise(evidence, y, base)
-    variables = [Variable(found[j][0], found[j][1], float(w)) for j, w in zip(chosen, beta[1:])]
+    chosen, beta = _stepwise(np.column_stack(evidence), y, base)
+    variables = [
+        Variable(found[j][0], stats.woe_of(*found[j][1], _PRIOR_ROWS), float(w)) for j, w in zip(chosen, beta[1:])
+    ]
     variables.sort(key=lambda v: (-float(np.ptp(v.parts)), v.binning.factor))
     return Scorecard(float(beta[0]), tuple(variables))
 

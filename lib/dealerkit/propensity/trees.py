@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,10 @@ class Trees:
             raw = self.machine.decision_function(_matrix(rows, self.features, self.binnings))
         raw = np.clip(raw, -logit(1 - _EDGE), logit(1 - _EDGE))
         return self.intercept + self.slope * raw
+
+    def calibrated(self, intercept: float, slope: float) -> Trees:
+        """The trees with log-odds of intercept + slope × their own."""
+        return replace(self, intercept=intercept, slope=slope)
 
 
 def fit_trees(rows: pd.DataFrame, features, y: np.ndarray, seed: int) -> Trees:

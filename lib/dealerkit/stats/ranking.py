@@ -29,13 +29,18 @@ def auc(outcome, score) -> float:
     Hanley, McNeil 1982, "The meaning and use of the area under a ROC curve", Radiology 143(1). NaN when the
     outcome does not vary.
     """
-    y, score = np.asarray(outcome, dtype=float), np.asarray(score, dtype=float)
-    if not 0 < y.sum() < len(y):
+    y = np.asarray(outcome, dtype=float)
+    return auc_of(np.asarray(score, dtype=float), y, 1 - y)
+
+
+def auc_of(score, events, others) -> float:
+    """`auc` of groups of rows by their score: rows with the outcome, and rows without it, in each group."""
+    pairs = events.sum() * others.sum()
+    if not pairs:
         return np.nan
-    _values, code, n = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(n) - (n - 1) / 2)[code]
-    events = y.sum()
-    return float((rank @ y - events * (events + 1) / 2) / (events * (len(y) - events)))
+    tie = np.unique(score, return_inverse=True)[1]
+    hits, rest = np.bincount(tie, events), np.bincount(tie, others)
+    return float(hits @ (np.cumsum(rest) - rest / 2) / pairs)
 
 
 def group_draws(groups, repeats: int, seed: int = 0) -> Iterator[np.ndarray]:
