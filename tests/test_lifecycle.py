@@ -200,10 +200,12 @@ def test_the_curve_recovers_known_return_times():
         {"vin": [f"v{i // 3:04d}" for i in range(n)], "days": np.minimum(true, cut), "is_back": true <= cut}
     )
     c = returns.curve(found, PARAMS)
-    at = np.array([60, 200, 400])
+    months = np.array([2, 7, 13])
+    at = c.marks[months]
+    assert at.tolist() == [61, 213, 396]
     expected = np.exp(-at / 200)
     assert np.abs(c.away[at] - expected).max() < 0.04
-    assert ((c.low[at] < expected) & (expected < c.high[at])).sum() >= 2
+    assert ((c.low[months] < expected) & (expected < c.high[months])).sum() >= 2
     assert (np.diff(c.away) <= 1e-12).all() and c.away[0] == 1 and c.at_risk[0] == n
     assert c.warning[1] <= c.warning[0] <= c.warning[2]
     assert c.warning[0] == pytest.approx(-200 * np.log(0.2), rel=0.15)
