@@ -66,14 +66,26 @@ def history(visits: ir.Table, cars: pd.DataFrame, as_of: date) -> History:
     """
     seen = visits.filter(_.vin.notnull() & _.opened_at.notnull()).mutate(day=_.opened_at.date())
     seen = seen.filter(seen.day <= ibis.literal(as_of))
-    made = seen.group_by(["vin", "day"]).agg(yuan=_.total_yuan.sum()).order_by(["vin", "day"])
-    days = made.to_pandas()
-    days["day"], days["yuan"] = pd.to_datetime(days["day"]), days["yuan"].astype(float)
+    yuan = _.total_yuan.sum().cast("float64")
+    days = seen.group_by(["vin", "day"]).agg(yuan=yuan).order_by(["vin", "day"]).to_pandas()
+    days["day"] = pd.to_datetime(days["day"])
     cars = cars.sort_values(["vin", "person_id"])
     left = pd.concat([pd.to_datetime(cars[c]) for c in ("left_on", "disposed_on")], axis=1).max(axis=1)
     held = cars.groupby("vin")["in_hand"].transform("any")
     gone = left[~held].groupby(cars["vin"]).max().dropna()
     return History(as_of, days, gone, cars.groupby("vin")["series"].first())
+
+
+def at(frame: pd.DataFrame, origin: date) -> pd.DataFrame:
+    """The rows of one origin."""
+    return frame[is_at(frame, origin)].reset_index(drop=True)
+
+
+def is_at(frame: pd.DataFrame, origin: date) -> np.ndarray:
+    """Which rows are of one origin."""
+    days = frame["origin"]
+    days = pd.to_datetime(days) if days.dtype == object else days  # dates of a frame made by hand
+    return (days == pd.Timestamp(origin)).to_numpy()
 
 
 def clustered(rows: pd.DataFrame, groups: str, columns: list[str], seed: int = 0) -> np.ndarray:

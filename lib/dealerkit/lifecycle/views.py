@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dealerkit import propensity, stats
-from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, churn, drift, history, lost, returns, stages
+from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, at, churn, drift, history, lost, returns, stages
 from dealerkit.messages import N_
 from dealerkit.params import Params, months_before
 
@@ -106,11 +106,6 @@ def look(
         warranty_known=now["warranty_days_left"].notna().mean(),
         waiting=_waiting(lines, now, at(panel, as_of), params),
     )
-
-
-def at(frame: pd.DataFrame, origin: date) -> pd.DataFrame:
-    """The rows of one origin."""
-    return frame[pd.to_datetime(frame["origin"]) == pd.Timestamp(origin)].reset_index(drop=True)
 
 
 def _waiting(curves: list[returns.Curve], now: pd.DataFrame, people: pd.DataFrame, params: Params) -> pd.DataFrame:
