@@ -12,7 +12,7 @@ from dealerkit import stats
 from dealerkit.messages import N_
 from dealerkit.propensity import scorecard as cards
 from dealerkit.propensity.scorecard import Scorecard, fit_scorecard
-from dealerkit.propensity.trees import Rule, Trees, calibration, fit_rule, fit_trees, one_thread
+from dealerkit.propensity.trees import Inputs, Rule, Trees, calibration, fit_rule, fit_trees, one_thread
 
 #: The models beside each other, the most readable first.
 MODELS = ("scorecard", "trees", "rule")
@@ -229,19 +229,21 @@ def _folds(groups: pd.Series, seed: int) -> np.ndarray:
 def _learn(rows, columns: stats.Columns, y, rule, folds, seed) -> tuple[dict, pd.DataFrame]:
     """Calibrated models, and their probabilities for rows held back."""
 
-    def made_of(of) -> dict:
-        return {
-            "scorecard": fit_scorecard(columns.taken(of), y[of]),
-            "trees": fit_trees(rows[of], columns.names, y[of], seed),
-            "rule": fit_rule(rows[of], rule, y[of]),
-        }
+    inputs = Inputs.of(rows, columns.names)
+    values = inputs.values(rows)
+
+    def made_of(of) -> tuple[Scorecard, Trees, Rule]:
+        card, simple = fit_scorecard(columns.taken(of), y[of]), fit_rule(rows.loc[of, [rule]], rule, y[of])
+        return card, fit_trees(inputs, values[of], y[of], seed), simple
 
     held_back = {name: np.empty(len(y)) for name in MODELS}
     for fold in np.unique(folds):
         out = folds == fold
-        for name, model in made_of(~out).items():
-            held_back[name][out] = model.log_odds(rows[out])
-    made = made_of(np.ones(len(y), dtype=bool))
+        card, trees, simple = made_of(~out)
+        held_back["scorecard"][out] = card.log_odds(rows[out])
+        held_back["trees"][out] = trees.log_odds_of(values[out])
+        held_back["rule"][out] = simple.log_odds(rows[out])
+    made = dict(zip(MODELS, made_of(np.ones(len(y), dtype=bool))))
     for name in ("scorecard", "trees"):
         intercept, slope = calibration(held_back[name], y)
         held_back[name] = intercept + slope * held_back[name]

@@ -84,21 +84,18 @@ def fit_scorecard(columns: stats.Columns, y: np.ndarray) -> Scorecard:
         columns: that may be used, of the training rows.
         y: outcome, 0 or 1.
     """
-    n, events, found, evidence = columns.counts(), columns.counts(y), [], []
-    for j, binning in enumerate(stats.discretise_all(columns, y, _MOST_BINS)):
-        bins, own = columns.bins(j, binning), columns.own(j)
-        told = [np.bincount(bins, c[own], binning.count).astype(int) for c in (n, events)]
-        weight, information = stats.evidence(*told, _PRIOR_ROWS)
-        if information.sum() >= MIN_INFORMATION:
-            found.append((binning, told))
-            evidence.append(weight[bins][columns.cells[:, j] - own.start])
-    base = float(logit(y.mean()))
-    if not found:
+    base, binnings = float(logit(y.mean())), stats.discretise_all(columns, y, _MOST_BINS)
+    bins, first = columns.bins(binnings)
+    n, events = (np.bincount(bins, c, first[-1]).astype(int) for c in (columns.counts(), columns.counts(y)))
+    weight, information = stats.evidence(n, events, len(y), y.sum(), _PRIOR_ROWS)
+    tell = np.flatnonzero(np.add.reduceat(information, first[:-1]) >= MIN_INFORMATION)
+    if not len(tell):
         return Scorecard(base, ())
-    chosen, beta = _stepwise(np.column_stack(evidence), y, base)
-    variables = [
-        Variable(found[j][0], stats.woe_of(*found[j][1], _PRIOR_ROWS), float(w)) for j, w in zip(chosen, beta[1:])
-    ]
+    chosen, beta = _stepwise(weight[bins][columns.cells[:, tell]], y, base)
+    variables = []
+    for j, own_weight in zip(tell[chosen], beta[1:]):
+        own = slice(first[j], first[j + 1])
+        variables.append(Variable(binnings[j], stats.woe_of(n[own], events[own], _PRIOR_ROWS), float(own_weight)))
     variables.sort(key=lambda v: (-float(np.ptp(v.parts)), v.binning.factor))
     return Scorecard(float(beta[0]), tuple(variables))
 

@@ -43,17 +43,19 @@ class Binning:
 
     def assign(self, values) -> np.ndarray:
         """Bin of each value, int64."""
-        missing = self.count - 1
+        if self.is_category:
+            codes, words = pd.factorize(as_texts(values))
+            return np.append(self.place(words), self.count - 1)[codes]
+        numbers = as_numbers(values)
+        return np.where(np.isnan(numbers), self.count - 1, self.place(numbers))
+
+    def place(self, known) -> np.ndarray:
+        """Bin of each of some known values, int64: numbers as floats, categories as texts."""
         if not self.is_category:
-            numbers = as_numbers(values)
-            codes = np.searchsorted(self.cuts, numbers, side="right")
-            return np.where(np.isnan(numbers), missing, codes).astype(np.int64)
-        texts = as_texts(values)
-        known = {value: code for code, group in enumerate(self.groups) for value in group}
-        unseen = len(self.groups) - 1 if self.pools else missing
-        codes, words = pd.factorize(texts)
-        lookup = np.array([*(known.get(word, unseen) for word in words), missing], dtype=np.int64)
-        return lookup[codes]
+            return np.searchsorted(self.cuts, known, side="right")
+        bins = {value: code for code, group in enumerate(self.groups) for value in group}
+        unseen = len(self.groups) - 1 if self.pools else self.count - 1
+        return np.array([bins.get(word, unseen) for word in known], dtype=np.int64)
 
     def table(self) -> pd.DataFrame:
         """One row per bin: bin, low, high (NaN: no border), categories (joined by " / "), is_missing, is_rest."""
@@ -127,7 +129,7 @@ def woe(codes, outcome, bins: int, prior_rows: float = _PRIOR_ROWS) -> pd.DataFr
 
 def woe_of(n, events, prior_rows: float = _PRIOR_ROWS) -> pd.DataFrame:
     """The table of `woe` from counts: rows in each bin, and those of them with the outcome."""
-    weight, part = evidence(n, events, prior_rows)
+    weight, part = evidence(n, events, n.sum(), events.sum(), prior_rows)
     low, high = wilson(events, n)
     with np.errstate(invalid="ignore"):
         rate = events / n
@@ -145,9 +147,9 @@ def woe_of(n, events, prior_rows: float = _PRIOR_ROWS) -> pd.DataFrame:
     )
 
 
-def evidence(n, events, prior_rows: float = _PRIOR_ROWS) -> tuple[np.ndarray, np.ndarray]:
-    """Weight of evidence of each bin and its part of the information value, from counts: see `woe`."""
-    rows, total = n.sum(), events.sum()
+def evidence(n, events, rows, total, prior_rows: float = _PRIOR_ROWS) -> tuple[np.ndarray, np.ndarray]:
+    """Weight of evidence of bins and their parts of the information value (see `woe`), from the rows in each bin and
+    those of them with the outcome, and from how many there are of both in all."""
     if not 0 < total < rows:
         raise ValueError("the outcome must hold both 0 and 1")
     share = total / rows

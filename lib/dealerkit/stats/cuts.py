@@ -75,9 +75,14 @@ class Columns:
         """The cells of a column."""
         return slice(self.first[j], self.first[j + 1])
 
-    def bins(self, j: int, binning: Binning) -> np.ndarray:
-        """Bin of each cell of a column."""
-        return np.append(binning.assign(self.values[j]), binning.count - 1)
+    def bins(self, binnings: list[Binning]) -> tuple[np.ndarray, np.ndarray]:
+        """Bin of each cell, the bins of all columns numbered through; and the first bin of each column, and the number
+        of all."""
+        first = np.append(0, np.cumsum([binning.count for binning in binnings])).astype(int)
+        bins = np.repeat(first[1:] - 1, np.diff(self.first))  # of the missing values
+        for j, binning in enumerate(binnings):
+            bins[self.own(j)][:-1] = first[j] + binning.place(self.values[j])
+        return bins, first
 
 
 def _sorted(values, is_category: bool) -> tuple[np.ndarray, np.ndarray]:

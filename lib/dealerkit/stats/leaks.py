@@ -78,12 +78,11 @@ def leakage(
 
 def _alone(columns: Columns, y) -> list[float]:
     """AUC of the bins of each factor alone."""
-    n, events, made = columns.counts(), columns.counts(y), []
-    for j, binning in enumerate(discretise_all(columns, y)):
-        bins, own = columns.bins(j, binning), columns.own(j)
-        rows, hits = (np.bincount(bins, c[own], binning.count) for c in (n, events))
-        made.append(auc_of(evidence(rows, hits)[0], hits, rows - hits))
-    return made
+    bins, first = columns.bins(discretise_all(columns, y))
+    n, events = (np.bincount(bins, counts, first[-1]) for counts in (columns.counts(), columns.counts(y)))
+    weight, _information = evidence(n, events, len(y), y.sum())
+    parts = (slice(*ends) for ends in zip(first, first[1:]))
+    return [auc_of(weight[own], events[own], (n - events)[own]) for own in parts]
 
 
 def _only_one(filled, y) -> bool:

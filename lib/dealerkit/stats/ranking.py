@@ -201,10 +201,20 @@ def _auc_of(rows, hits, to_rows, to_hits) -> np.ndarray:
 
 def _tops(to_rows, to_sum, total, shares) -> np.ndarray:
     """Sums over the rows with the highest scores, up to each share of the weights; a run on the border in part."""
-    made = np.empty((len(total), len(shares)))
-    for i, end in enumerate(total):
-        made[i] = np.interp(np.multiply(shares, end), np.r_[0, to_rows[i]], np.r_[0, to_sum[i]])
-    return made
+    samples, runs = to_rows.shape
+    ends = np.multiply.outer(total, shares)
+    # samples one after the other, so that one search finds all ends
+    shift = np.arange(samples)[:, None] * (total.max() + 1)
+    at = np.searchsorted((to_rows + shift).ravel(), (ends + shift).ravel(), side="right").reshape(ends.shape)
+    at = np.minimum(at - np.arange(samples)[:, None] * runs, runs - 1)
+
+    def before(sums):
+        return np.where(at > 0, np.take_along_axis(sums, np.maximum(at - 1, 0), axis=1), 0)
+
+    rows, sums = before(to_rows), before(to_sum)
+    width = np.take_along_axis(to_rows, at, axis=1) - rows
+    part = np.divide(ends - rows, width, out=np.ones_like(ends), where=width > 0)
+    return sums + np.minimum(part, 1) * (np.take_along_axis(to_sum, at, axis=1) - sums)
 
 
 def _distance(predicted, to_rows, to_hits, total) -> np.ndarray:
