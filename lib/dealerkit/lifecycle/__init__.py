@@ -68,9 +68,9 @@ def history(visits: ir.Table, cars: pd.DataFrame, as_of: date) -> History:
     seen = seen.filter(seen.day <= ibis.literal(as_of))
     yuan = _.total_yuan.sum().cast("float64")
     days = seen.group_by(["vin", "day"]).agg(yuan=yuan).order_by(["vin", "day"]).to_pandas()
-    days["day"] = pd.to_datetime(days["day"])
+    days["day"] = as_days(days["day"])
     cars = cars.sort_values(["vin", "person_id"])
-    left = pd.concat([pd.to_datetime(cars[c]) for c in ("left_on", "disposed_on")], axis=1).max(axis=1)
+    left = pd.concat([as_days(cars[c]) for c in ("left_on", "disposed_on")], axis=1).max(axis=1)
     held = cars.groupby("vin")["in_hand"].transform("any")
     gone = left[~held].groupby(cars["vin"]).max().dropna()
     return History(as_of, days, gone, cars.groupby("vin")["series"].first())
@@ -83,9 +83,13 @@ def at(frame: pd.DataFrame, origin: date) -> pd.DataFrame:
 
 def is_at(frame: pd.DataFrame, origin: date) -> np.ndarray:
     """Which rows are of one origin."""
-    days = frame["origin"]
-    days = pd.to_datetime(days) if days.dtype == object else days  # dates of a frame made by hand
-    return (days == pd.Timestamp(origin)).to_numpy()
+    return (as_days(frame["origin"]) == pd.Timestamp(origin)).to_numpy()
+
+
+def as_days(column: pd.Series) -> pd.Series:
+    """Dates as timestamps."""
+    # `to_datetime` looks at each value, also of what is timestamps already
+    return column if column.dtype.kind == "M" else pd.to_datetime(column)
 
 
 def clustered(rows: pd.DataFrame, groups: str, columns: list[str], seed: int = 0) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dealerkit import propensity
-from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, at, clustered, drift, ends, is_at
+from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, as_days, at, clustered, drift, ends, is_at
 from dealerkit.params import Params, months_before
 
 OUTCOME, RULE = "is_lost", "recency_days"
@@ -85,7 +85,7 @@ def labelled(rows: pd.DataFrame, history: History, params: Params) -> pd.DataFra
         start = pd.Timestamp(_months_after(origin, churn.gap_months, history, params))
         end = pd.Timestamp(_months_after(origin, churn.gap_months + churn.outcome_months, history, params))
         within = history.days[(history.days["day"] > start) & (history.days["day"] <= end)]
-        left = pd.to_datetime(part["vin"].map(history.gone))
+        left = as_days(part["vin"].map(history.gone))
         came = part["vin"].isin(within["vin"])
         lost = np.where(left.notna() & (left <= end), np.nan, (~came).astype(float))
         made.append(part.assign(**{OUTCOME: lost}))

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from dealerkit import stats
-from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, ends
+from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, as_days, ends
 from dealerkit.messages import N_
 from dealerkit.params import Params
 
@@ -76,7 +76,7 @@ def waits(history: History) -> pd.DataFrame:
     by_car = made.groupby("vin", sort=False)
     following = by_car["day"].shift(-1)
     last = pd.Timestamp(history.as_of)
-    end = pd.to_datetime(made["vin"].map(history.gone)).fillna(last).clip(upper=last)
+    end = as_days(made["vin"].map(history.gone)).fillna(last).clip(upper=last)
     made["is_back"] = following.notna()
     made["days"] = (following.fillna(end) - made["day"]).dt.days
     made["service_number"] = (by_car.cumcount() + 1).clip(upper=4).astype(str)
