@@ -15,7 +15,7 @@ MIN_INFORMATION = 0.01
 
 _MOST_BINS = 8
 _PRIOR_ROWS = 20.0  # average rows thought into each bin
-_RIDGE = 6.0  # penalty on the squared weights, in cases
+_RIDGE = 6.0  # penalty on the squared weights but the constant's, in cases
 _PRICE = 2.71  # chi-square at 10 %: what a variable must gain
 _PRICE_AGAINST = 3.84  # at 5 %: where its weight, or another one's, turns negative by it
 _PRICE_PER_ROW = 1e-4  # of many rows anything gains something; less than this is not worth a line to read
@@ -113,7 +113,8 @@ def _stepwise(evidence, y, base) -> tuple[list[int], np.ndarray]:
         if gain[best] <= max(_PRICE, _PRICE_PER_ROW * n):
             break
         design = np.column_stack([np.ones(n), evidence[:, [*chosen, best]]])
-        tried = _logistic(design, y, np.append(beta, 0.5))
+        penalty = np.append(1e-10, np.full(len(chosen) + 1, _RIDGE))
+        tried, _curvature = stats.logistic(design, y, np.append(beta, 0.5), penalty)
         if gain[best] <= _PRICE_AGAINST and (tried[1:] <= 0).any():
             banned.add(best)
             continue
@@ -131,20 +132,6 @@ def _score_statistics(evidence, chosen, y, p) -> np.ndarray:
     left = own - (cross * np.linalg.solve(inner.T @ (inner * v[:, None]), cross)).sum(axis=0)
     score = evidence.T @ (y - p)
     return np.where(left > 1e-9 * np.maximum(own, 1e-12), score**2 / np.maximum(left, 1e-12), 0.0)
-
-
-def _logistic(design, y, beta) -> np.ndarray:
-    """Logistic regression by Newton's method, with a small ridge on all but the constant."""
-    penalty = np.full(design.shape[1], _RIDGE)
-    penalty[0] = 0
-    for _round in range(50):
-        p = expit(design @ beta)
-        hessian = design.T @ (design * (p * (1 - p))[:, None]) + np.diag(penalty) + 1e-10 * np.eye(len(beta))
-        step = np.linalg.solve(hessian, design.T @ (y - p) - penalty * beta)
-        beta = beta + np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-8:
-            break
-    return beta
 
 
 def points_table(card: Scorecard) -> pd.DataFrame:

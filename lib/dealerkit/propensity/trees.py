@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from dealerkit import stats
 
@@ -163,15 +163,8 @@ def calibration(log_odds: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     already: within two standard errors."""
     if np.ptp(log_odds) < 1e-9:
         return 0.0, 1.0
-    design, beta = np.column_stack([np.ones_like(log_odds), log_odds]), np.array([0.0, 1.0])
-    for _round in range(50):
-        p = expit(design @ beta)
-        hessian = design.T @ (design * (p * (1 - p))[:, None]) + 1e-8 * np.eye(2)
-        step = np.linalg.solve(hessian, design.T @ (y - p))
-        beta = beta + np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-9:
-            break
-    error = np.sqrt(np.diag(np.linalg.inv(hessian)))
+    beta, curvature = stats.logistic(np.column_stack([np.ones_like(log_odds), log_odds]), y, [0, 1])
+    error = np.sqrt(np.diag(np.linalg.inv(curvature)))
     if (np.abs(beta - [0, 1]) <= 2 * error).all():
         return 0.0, 1.0
     # a slope below 0 would turn the ranking around: such a model knows nothing, and says the average for everybody

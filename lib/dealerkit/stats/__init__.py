@@ -5,6 +5,7 @@
 * `cuts`: values in few readable bins (`discretise`), many columns at once (`Columns`, `discretise_all`).
 * `bins`: what bins tell of an outcome (`woe`, `information_value`).
 * `ranking`: how well scores rank and hit, with intervals that keep a person's rows together (`auc`, `measures`).
+* `logistic`: logistic regression on few columns.
 * `leaks`: factors that know the outcome (`leakage`).
 """
 
@@ -23,6 +24,7 @@ from dealerkit.stats.chance import STEADY, Drift, false_discovery, psi
 from dealerkit.stats.cuts import Columns, discretise, discretise_all
 from dealerkit.stats.intervals import STATISTICS, bootstrap_interval, wilson
 from dealerkit.stats.leaks import leakage
+from dealerkit.stats.logistic import logistic
 from dealerkit.stats.ranking import MEASURES, auc, calibration_table, group_draws, measures
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "information_value",
     "is_number",
     "leakage",
+    "logistic",
     "measures",
     "psi",
     "wilson",

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from dealerkit.stats.intervals import wilson
+from dealerkit.stats.logistic import logistic
 
 #: Measures of `measures`, in the order of its rows. "calibration" is the mean distance of predicted and observed
 #: rates over ten bins of equal size; the lift is the rate in the top tenth over that of all.
@@ -139,7 +140,9 @@ class _Line:
     def __init__(self, y, p):
         self.x = logit(np.clip(p, _EDGE, 1 - _EDGE))
         self.fixed = np.ptp(self.x) < 1e-9 if len(y) else True
-        self.beta = np.zeros(2) if self.fixed else _newton(self.x, y)
+        self.beta = (
+            np.zeros(2) if self.fixed else logistic(np.column_stack([np.ones_like(self.x), self.x]), y, [0, 0])[0]
+        )
         mu = expit(self.beta[0] + self.beta[1] * self.x)
         v = mu * (1 - mu)
         self.terms = np.column_stack([y - mu, (y - mu) * self.x, v, v * self.x, v * self.x**2])
@@ -152,19 +155,6 @@ class _Line:
         with np.errstate(invalid="ignore", divide="ignore"):
             det = v * vxx - vx**2
             return self.beta + np.column_stack([(vxx * r - vx * rx) / det, (v * rx - vx * r) / det])
-
-
-def _newton(x, y) -> np.ndarray:
-    """Intercept and slope of the logistic regression of y on x (maximum likelihood, a touch of ridge at separation)."""
-    beta, design = np.zeros(2), np.column_stack([np.ones_like(x), x])
-    for _round in range(50):
-        mu = expit(design @ beta)
-        hessian = design.T @ (design * (mu * (1 - mu))[:, None]) + 1e-8 * np.eye(2)
-        step = np.linalg.solve(hessian, design.T @ (y - mu))
-        beta = beta + np.clip(step, -5, 5)
-        if np.abs(step).max() < 1e-9:
-            break
-    return beta
 
 
 def _some(ranked: _Ranked, weights, which) -> np.ndarray:
