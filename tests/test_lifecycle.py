@@ -12,6 +12,7 @@ from dealerkit import charts, propensity, summary
 from dealerkit.lifecycle import History, churn, clustered, drift, history, lost, returns, says, stages, views
 from dealerkit.params import Params, months_before
 from dealerkit.report.translate import Translator, fields
+from scipy.stats import CensoredData, ecdf, kendalltau, spearmanr
 
 AS_OF = date(2026, 9, 30)
 PARAMS = Params(dealer="x", display_name="X")
@@ -223,6 +224,33 @@ def test_the_curve_is_that_of_kaplan_and_meier():
     assert c.at_risk[100] == 40 and c.returns == 30
 
 
+def test_curves_of_groups_are_those_of_the_groups_alone():
+    rng = np.random.default_rng(7)
+    n = 1200
+    found = pd.DataFrame(
+        {
+            "vin": [f"v{i // 3:04d}" for i in range(n)],
+            "series": np.repeat(rng.choice(["A", "B"], n // 3), 3),
+            "service_number": np.tile(["1", "2", "3"], n // 3),
+            "days": rng.integers(1, 900, n),
+            "is_back": rng.random(n) < 0.8,
+        }
+    )
+    made = returns.curves(found, PARAMS)
+    assert [(c.kind, c.group) for c in made[:1]] == [("all", "all")] and len(made) == 6
+    for c in made:
+        own = found if c.kind == "all" else found[found[c.kind] == c.group]
+        alone = returns.curve(own, PARAMS)
+        np.testing.assert_array_equal(c.away, alone.away)
+        np.testing.assert_allclose(c.low, alone.low, atol=0.02)
+        np.testing.assert_allclose(c.high, alone.high, atol=0.02)
+        assert (c.cars, c.visits, c.returns) == (own["vin"].nunique(), len(own), own["is_back"].sum())
+        back = own["is_back"]
+        survival = ecdf(CensoredData(own.loc[back, "days"], right=own.loc[~back, "days"])).sf
+        np.testing.assert_allclose(c.away, survival.evaluate(np.arange(len(c.away))), atol=1e-9)
+        assert c.at_risk[100] == (own["days"] >= 100).sum()
+
+
 def test_few_cars_carry_no_curve():
     found = pd.DataFrame({"vin": [f"v{i}" for i in range(29)] * 3, "days": 90, "is_back": True})
     assert returns.curve(found, PARAMS) is None
@@ -314,6 +342,14 @@ def test_rankings_that_turn_around_say_so():
     assert made.loc["own_rhythm", ["kendall", "spearman"]].tolist() == [-1, -1]
     assert made.loc["absent_12", "kendall"] == 1
     assert lost.ranks(states).loc["A"].to_dict() == {"absent_12": 1, "own_rhythm": 3}
+
+
+def test_rankings_are_compared_as_in_scipy():
+    rng = np.random.default_rng(3)
+    for _case in range(30):
+        a, b = rng.integers(0, 6, (2, 9)) / 7
+        assert lost.kendall(a, b) == pytest.approx(kendalltau(a, b)[0])
+        assert lost.spearman(a, b) == pytest.approx(spearmanr(a, b)[0])
 
 
 # ---- churn ----------------------------------------------------------------------------------------------------------
