@@ -156,7 +156,7 @@ def test_points_rise_with_the_probability(model, later):
 def test_reasons_are_the_largest_contributions_above_the_average(model, later):
     made = reasons(model, later.head(50), top=2)
     parts = model.scorecard.parts(later.head(50))
-    means = [np.average(v.parts, weights=v.table["n"]) for v in model.scorecard.variables]
+    means = [np.average(v.parts, weights=v.n) for v in model.scorecard.variables]
     above = np.round(parts - means, 4)
     for row, found in made.groupby("row"):
         want = np.sort(above[row][above[row] > 0])[::-1][:2]

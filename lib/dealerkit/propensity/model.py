@@ -298,7 +298,7 @@ def reasons(model: Propensity, rows: pd.DataFrame, top: int = 3) -> pd.DataFrame
     if not variables or not len(rows):
         return pd.DataFrame(columns=columns)
     codes = np.column_stack([v.binning.assign(rows[v.binning.factor]) for v in variables])
-    means = [float(np.average(v.parts, weights=v.table["n"])) for v in variables]
+    means = [float(np.average(v.parts, weights=v.n)) for v in variables]
     above = np.column_stack([v.parts[codes[:, j]] - means[j] for j, v in enumerate(variables)]).round(4)
     best = np.argsort(-above, axis=1, kind="stable")[:, :top]
     row, rank = np.nonzero(np.take_along_axis(above, best, axis=1) > 0)

@@ -27,18 +27,21 @@ class Variable:
 
     Attributes:
         binning: how its values fall into bins.
-        table: what each bin told of the outcome in training (`stats.woe`).
+        n, events: training rows in each bin, and those of them with the outcome.
+        evidence: weight of evidence of each bin.
         weight: of its weight of evidence in the sum.
     """
 
     binning: stats.Binning
-    table: pd.DataFrame
+    n: np.ndarray
+    events: np.ndarray
+    evidence: np.ndarray
     weight: float
 
     @property
     def parts(self) -> np.ndarray:
         """What each bin adds to the log-odds."""
-        return self.weight * self.table["woe"].to_numpy()
+        return self.weight * self.evidence
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def fit_scorecard(columns: stats.Columns, y: np.ndarray) -> Scorecard:
     variables = []
     for j, own_weight in zip(tell[chosen], beta[1:]):
         own = slice(first[j], first[j + 1])
-        variables.append(Variable(binnings[j], stats.woe_of(n[own], events[own], _PRIOR_ROWS), float(own_weight)))
+        variables.append(Variable(binnings[j], n[own], events[own], weight[own], float(own_weight)))
     variables.sort(key=lambda v: (-float(np.ptp(v.parts)), v.binning.factor))
     return Scorecard(float(beta[0]), tuple(variables))
 
@@ -145,21 +148,13 @@ def points_table(card: Scorecard) -> pd.DataFrame:
     """
     columns = ["factor", "bin", "low", "high", "categories", "is_missing", "is_rest", "n", "events", "rate"]
     columns += ["rate_low", "rate_high", "woe", "weight", "points"]
-    ranges = [np.ptp(v.parts) for v in card.variables]
-    made = []
+    span, made = sum(np.ptp(v.parts) for v in card.variables), []
     for v in card.variables:
-        table = v.binning.table().merge(v.table.drop(columns="iv"), on="bin", suffixes=("", "_rate"), validate="1:1")
-        table = table.rename(columns={"low_rate": "rate_low", "high_rate": "rate_high"})
-        parts = v.parts
-        made.append(
-            table.assign(
-                factor=v.binning.factor, weight=v.weight, points=np.round((parts - parts.min()) * 100 / sum(ranges))
-            )
-        )
-    if not made:
-        return pd.DataFrame(columns=columns)
-    whole = pd.concat(made, ignore_index=True)[columns]
-    return whole.assign(points=whole["points"].astype(int))
+        told = stats.woe_of(v.n, v.events, _PRIOR_ROWS).rename(columns={"low": "rate_low", "high": "rate_high"})
+        points = np.round((v.parts - v.parts.min()) * 100 / span).astype(int)
+        table = pd.concat([v.binning.table(), told.drop(columns=["bin", "iv"])], axis=1)
+        made.append(table.assign(factor=v.binning.factor, weight=v.weight, points=points))
+    return pd.concat(made, ignore_index=True)[columns] if made else pd.DataFrame(columns=columns)
 
 
 def points_of(card: Scorecard, rows: pd.DataFrame) -> np.ndarray:
