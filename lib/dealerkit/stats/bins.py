@@ -82,8 +82,7 @@ def is_number(values) -> bool:
     values = values if isinstance(values, pd.Series) else pd.Series(values)
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
         return True
-    known = values.dropna()
-    return values.dtype == object and bool(known.map(lambda v: isinstance(v, (int, float, Decimal))).all())
+    return values.dtype == object and all(isinstance(v, (int, float, Decimal)) for v in values[values.notna()])
 
 
 def as_numbers(values) -> np.ndarray:
