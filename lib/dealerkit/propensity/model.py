@@ -129,13 +129,11 @@ def fit(
     with one_thread():
         columns = stats.Columns.of(rows, features)
         used, left_out, leaks = _usable(rows, columns, outcome, known_late)
-        refused = refusal(y, "training") or (None if used else Untrainable(NOTHING_VARIES, len(y), int(y.sum())))
         folds = _folds(rows[groups], seed)
-        if refused or any(refusal(y[folds != fold], "training", 1) for fold in range(_FOLDS)):
-            return refused or Untrainable(FEW_EVENTS if y.mean() < 0.5 else FEW_OTHERS, len(y), int(y.sum()))
+        refused = _unlearnable(y, used, folds)
+        if refused:
+            return refused
         made, held_back = _learn(rows, columns.only(used), y, rule, folds, seed)
-    held_back.insert(0, "outcome", y.astype(int))
-    held_back.insert(0, "group", rows[groups].to_numpy())
     return Propensity(
         outcome=outcome,
         groups=groups,
@@ -143,7 +141,7 @@ def fit(
         left_out=left_out,
         leakage=leaks,
         **made,
-        held_back=held_back,
+        held_back=pd.DataFrame({"group": rows[groups], "outcome": y.astype(int), **held_back}),
         rows_given=given,
         rows=len(y),
         events=int(y.sum()),
@@ -161,6 +159,16 @@ def _usable(rows, columns: stats.Columns, outcome, known_late) -> tuple[list[str
     constant = pd.DataFrame({"factor": [name for name in columns.names if name not in varying], "reason": CONSTANT})
     left_out = pd.concat([constant, suspected[["factor", "reason"]]], ignore_index=True)
     return [name for name in varying if name not in set(suspected["factor"])], left_out, leaks
+
+
+def _unlearnable(y: np.ndarray, used: list[str], folds: np.ndarray) -> Untrainable | None:
+    """Why nothing can be learnt from the sample, or from all of its folds but one, if so."""
+    if refusal(y, "training"):
+        return refusal(y, "training")
+    if used and not any(refusal(y[folds != fold], "training", 1) for fold in range(_FOLDS)):
+        return None
+    few = FEW_EVENTS if y.mean() < 0.5 else FEW_OTHERS
+    return Untrainable(few if used else NOTHING_VARIES, len(y), int(y.sum()))
 
 
 def prepared(rows: pd.DataFrame, columns, outcome: str, groups: str) -> pd.DataFrame:
@@ -226,7 +234,7 @@ def _folds(groups: pd.Series, seed: int) -> np.ndarray:
     return (np.random.default_rng(seed).permutation(len(names)) % _FOLDS)[codes]
 
 
-def _learn(rows, columns: stats.Columns, y, rule, folds, seed) -> tuple[dict, pd.DataFrame]:
+def _learn(rows, columns: stats.Columns, y, rule, folds, seed) -> tuple[dict, dict[str, np.ndarray]]:
     """Calibrated models, and their probabilities for rows held back."""
 
     inputs = Inputs.of(rows, columns.names)
@@ -248,7 +256,7 @@ def _learn(rows, columns: stats.Columns, y, rule, folds, seed) -> tuple[dict, pd
         intercept, slope = calibration(held_back[name], y)
         held_back[name] = intercept + slope * held_back[name]
         made[name] = made[name].calibrated(intercept, slope)
-    return made, pd.DataFrame({name: np.round(expit(column), _DIGITS) for name, column in held_back.items()})
+    return made, {name: np.round(expit(column), _DIGITS) for name, column in held_back.items()}
 
 
 def score(model: Propensity, rows: pd.DataFrame, which: str = "scorecard") -> pd.Series:
