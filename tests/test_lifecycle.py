@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from dealerkit import charts, propensity, summary
 from dealerkit.lifecycle import History, churn, clustered, drift, history, lost, returns, says, stages, views
+from dealerkit.lifecycle import facts as page
 from dealerkit.params import Params, months_before
 from dealerkit.report.translate import Translator, fields
 from scipy.stats import CensoredData, ecdf, kendalltau, spearmanr
@@ -30,7 +31,7 @@ DICTIONARY = pd.DataFrame(
 
 def as_facts(found):
     """Facts of the page in the shape that a run keeps them."""
-    return {name: {"value": value} for name, (value, _, _) in views.facts(found).items()}
+    return {name: {"value": value} for name, (value, _, _) in page.facts(found).items()}
 
 
 def day(text: str) -> pd.Timestamp:
@@ -413,7 +414,7 @@ def found() -> views.Found:
 
 
 def test_the_page_holds_together(found):
-    facts = {name: value for name, (value, _, _) in views.facts(found).items()}
+    facts = {name: value for name, (value, _, _) in page.facts(found).items()}
     assert facts["lost_cars_count"] == round(facts["lost_cars_share"] * facts["lost_base_count"])
     assert facts["lost_cars_share_low"] < facts["lost_cars_share"] < facts["lost_cars_share_high"]
     assert facts["churn_expected_count_low"] < facts["churn_expected_count"] < facts["churn_expected_count_high"]
@@ -427,7 +428,7 @@ def test_the_page_holds_together(found):
 
 
 def test_sentences_have_their_facts(found):
-    stated = {name: {"value": value} for name, (value, _, _) in views.facts(found).items()}
+    stated = {name: {"value": value} for name, (value, _, _) in page.facts(found).items()}
     facts = set(stated)
     said = [
         *says.headline(found),
@@ -477,7 +478,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_a_stated_gap(case):
     found = looked(past(BAD[case]))
-    facts = {name: value for name, (value, _, _) in views.facts(found).items()}
+    facts = {name: value for name, (value, _, _) in page.facts(found).items()}
     gaps = says.gaps(found, T)
     assert "Churn model" in [title for title, _, _ in gaps]
     assert all(all(part.strip() for part in gap) for gap in gaps)
@@ -501,7 +502,7 @@ def test_bad_input_is_a_stated_gap(case):
 
 def test_without_amounts_yuan_are_not_said():
     found = looked(past(BAD["everybody lost"], yuan=np.nan))
-    facts = {name: value for name, (value, _, _) in views.facts(found).items()}
+    facts = {name: value for name, (value, _, _) in page.facts(found).items()}
     assert facts["lost_yuan_12m"] is None and "yuan" not in says.headline(found)[0]
     assert "Yuan lost" in [title for title, _, _ in says.gaps(found, T)]
 

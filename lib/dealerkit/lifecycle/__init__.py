@@ -1,7 +1,8 @@
 """The life of customers and cars with the dealer: stages, return to the workshop, loss, and who is likely to go.
 
 `history` takes the days of visits per car from the clean tables; `stages`, `returns`, `lost` and `churn` each answer
-one question from it and from the factors at earlier origins; `views` makes what the page shows.
+one question from it and from the factors at earlier origins; `views` makes what the page shows, `facts` what it says
+in numbers, `says` the sentences.
 """
 
 from __future__ import annotations

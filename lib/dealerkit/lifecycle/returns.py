@@ -89,11 +89,16 @@ def curves(found: pd.DataFrame, params: Params) -> list[Curve]:
 
     Groups with fewer than 30 cars or 30 returns have none; so has everybody, then, and the list is empty.
     """
-    lines = found.groupby("series").size().sort_values(ascending=False, kind="stable").head(MOST_SERIES).index
+    most = found.groupby("series").size().sort_values(ascending=False, kind="stable").head(MOST_SERIES).index
     groups = [(ALL, ALL, found["vin"].notna())]
-    groups += [("series", line, found["series"] == line) for line in lines]
+    groups += [("series", line, found["series"] == line) for line in most]
     groups += [("service_number", no, found["service_number"] == no) for no in NUMBERS]
     return _drawn(found, params, groups)
+
+
+def lines(made: list[Curve]) -> list[Curve]:
+    """The curves of model lines, those that are warned first first."""
+    return sorted((c for c in made if c.kind == "series"), key=lambda c: (c.warning[0], c.group))
 
 
 def curve(found: pd.DataFrame, params: Params) -> Curve | None:
