@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from dealerkit import charts, propensity, summary
 from dealerkit.lifecycle import History, churn, clustered, drift, history, lost, returns, says, stages, views
+from dealerkit.lifecycle import facts as page
 from dealerkit.params import Params, months_before
 from dealerkit.report.translate import Translator, fields
+from scipy.stats import CensoredData, ecdf, kendalltau, spearmanr
 
 AS_OF = date(2026, 9, 30)
 PARAMS = Params(dealer="x", display_name="X")
@@ -29,7 +31,7 @@ DICTIONARY = pd.DataFrame(
 
 def as_facts(found):
     """Facts of the page in the shape that a run keeps them."""
-    return {name: {"value": value} for name, (value, _, _) in views.facts(found).items()}
+    return {name: {"value": value} for name, (value, _, _) in page.facts(found).items()}
 
 
 def day(text: str) -> pd.Timestamp:
@@ -200,10 +202,12 @@ def test_the_curve_recovers_known_return_times():
         {"vin": [f"v{i // 3:04d}" for i in range(n)], "days": np.minimum(true, cut), "is_back": true <= cut}
     )
     c = returns.curve(found, PARAMS)
-    at = np.array([60, 200, 400])
+    months = np.array([2, 7, 13])
+    at = c.marks[months]
+    assert at.tolist() == [61, 213, 396]
     expected = np.exp(-at / 200)
     assert np.abs(c.away[at] - expected).max() < 0.04
-    assert ((c.low[at] < expected) & (expected < c.high[at])).sum() >= 2
+    assert ((c.low[months] < expected) & (expected < c.high[months])).sum() >= 2
     assert (np.diff(c.away) <= 1e-12).all() and c.away[0] == 1 and c.at_risk[0] == n
     assert c.warning[1] <= c.warning[0] <= c.warning[2]
     assert c.warning[0] == pytest.approx(-200 * np.log(0.2), rel=0.15)
@@ -219,6 +223,33 @@ def test_the_curve_is_that_of_kaplan_and_meier():
     c = returns.curve(found, PARAMS)
     assert len(c.away) == 101 and (c.away[99], c.away[100]) == (1.0, 0.5)
     assert c.at_risk[100] == 40 and c.returns == 30
+
+
+def test_curves_of_groups_are_those_of_the_groups_alone():
+    rng = np.random.default_rng(7)
+    n = 1200
+    found = pd.DataFrame(
+        {
+            "vin": [f"v{i // 3:04d}" for i in range(n)],
+            "series": np.repeat(rng.choice(["A", "B"], n // 3), 3),
+            "service_number": np.tile(["1", "2", "3"], n // 3),
+            "days": rng.integers(1, 900, n),
+            "is_back": rng.random(n) < 0.8,
+        }
+    )
+    made = returns.curves(found, PARAMS)
+    assert [(c.kind, c.group) for c in made[:1]] == [("all", "all")] and len(made) == 6
+    for c in made:
+        own = found if c.kind == "all" else found[found[c.kind] == c.group]
+        alone = returns.curve(own, PARAMS)
+        np.testing.assert_array_equal(c.away, alone.away)
+        np.testing.assert_allclose(c.low, alone.low, atol=0.02)
+        np.testing.assert_allclose(c.high, alone.high, atol=0.02)
+        assert (c.cars, c.visits, c.returns) == (own["vin"].nunique(), len(own), own["is_back"].sum())
+        back = own["is_back"]
+        survival = ecdf(CensoredData(own.loc[back, "days"], right=own.loc[~back, "days"])).sf
+        np.testing.assert_allclose(c.away, survival.evaluate(np.arange(len(c.away))), atol=1e-9)
+        assert c.at_risk[100] == (own["days"] >= 100).sum()
 
 
 def test_few_cars_carry_no_curve():
@@ -314,6 +345,14 @@ def test_rankings_that_turn_around_say_so():
     assert lost.ranks(states).loc["A"].to_dict() == {"absent_12": 1, "own_rhythm": 3}
 
 
+def test_rankings_are_compared_as_in_scipy():
+    rng = np.random.default_rng(3)
+    for _case in range(30):
+        a, b = rng.integers(0, 6, (2, 9)) / 7
+        assert lost.kendall(a, b) == pytest.approx(kendalltau(a, b)[0])
+        assert lost.spearman(a, b) == pytest.approx(spearmanr(a, b)[0])
+
+
 # ---- churn ----------------------------------------------------------------------------------------------------------
 
 
@@ -375,7 +414,7 @@ def found() -> views.Found:
 
 
 def test_the_page_holds_together(found):
-    facts = {name: value for name, (value, _, _) in views.facts(found).items()}
+    facts = {name: value for name, (value, _, _) in page.facts(found).items()}
     assert facts["lost_cars_count"] == round(facts["lost_cars_share"] * facts["lost_base_count"])
     assert facts["lost_cars_share_low"] < facts["lost_cars_share"] < facts["lost_cars_share_high"]
     assert facts["churn_expected_count_low"] < facts["churn_expected_count"] < facts["churn_expected_count_high"]
@@ -389,7 +428,7 @@ def test_the_page_holds_together(found):
 
 
 def test_sentences_have_their_facts(found):
-    stated = {name: {"value": value} for name, (value, _, _) in views.facts(found).items()}
+    stated = {name: {"value": value} for name, (value, _, _) in page.facts(found).items()}
     facts = set(stated)
     said = [
         *says.headline(found),
@@ -439,7 +478,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_a_stated_gap(case):
     found = looked(past(BAD[case]))
-    facts = {name: value for name, (value, _, _) in views.facts(found).items()}
+    facts = {name: value for name, (value, _, _) in page.facts(found).items()}
     gaps = says.gaps(found, T)
     assert "Churn model" in [title for title, _, _ in gaps]
     assert all(all(part.strip() for part in gap) for gap in gaps)
@@ -463,7 +502,7 @@ def test_bad_input_is_a_stated_gap(case):
 
 def test_without_amounts_yuan_are_not_said():
     found = looked(past(BAD["everybody lost"], yuan=np.nan))
-    facts = {name: value for name, (value, _, _) in views.facts(found).items()}
+    facts = {name: value for name, (value, _, _) in page.facts(found).items()}
     assert facts["lost_yuan_12m"] is None and "yuan" not in says.headline(found)[0]
     assert "Yuan lost" in [title for title, _, _ in says.gaps(found, T)]
 

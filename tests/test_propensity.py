@@ -156,7 +156,7 @@ def test_points_rise_with_the_probability(model, later):
 def test_reasons_are_the_largest_contributions_above_the_average(model, later):
     made = reasons(model, later.head(50), top=2)
     parts = model.scorecard.parts(later.head(50))
-    means = [np.average(v.parts, weights=v.table["n"]) for v in model.scorecard.variables]
+    means = [np.average(v.parts, weights=v.n) for v in model.scorecard.variables]
     above = np.round(parts - means, 4)
     for row, found in made.groupby("row"):
         want = np.sort(above[row][above[row] > 0])[::-1][:2]
@@ -171,7 +171,7 @@ def test_known_weights_are_recovered():
     rng = np.random.default_rng(6)
     rows = pd.DataFrame({"a": rng.integers(0, 2, 40_000), "b": rng.integers(0, 2, 40_000)})
     y = (rng.random(40_000) < expit(-1 + 1.5 * rows["a"] + 0.7 * rows["b"])).astype(float)
-    card = fit_scorecard(rows, ["a", "b"], y.to_numpy())
+    card = fit_scorecard(stats.Columns.of(rows, ["a", "b"]), y.to_numpy())
     spans = {v.binning.factor: np.ptp(v.parts[:2]) for v in card.variables}
     assert spans == {"a": pytest.approx(1.5, abs=0.06), "b": pytest.approx(0.7, abs=0.06)}
     probe = pd.DataFrame({"a": [0, 1], "b": [0, 1]})

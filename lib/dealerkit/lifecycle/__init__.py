@@ -1,7 +1,8 @@
 """The life of customers and cars with the dealer: stages, return to the workshop, loss, and who is likely to go.
 
 `history` takes the days of visits per car from the clean tables; `stages`, `returns`, `lost` and `churn` each answer
-one question from it and from the factors at earlier origins; `views` makes what the page shows.
+one question from it and from the factors at earlier origins; `views` makes what the page shows, `facts` what it says
+in numbers, `says` the sentences.
 """
 
 from __future__ import annotations
@@ -66,14 +67,30 @@ def history(visits: ir.Table, cars: pd.DataFrame, as_of: date) -> History:
     """
     seen = visits.filter(_.vin.notnull() & _.opened_at.notnull()).mutate(day=_.opened_at.date())
     seen = seen.filter(seen.day <= ibis.literal(as_of))
-    made = seen.group_by(["vin", "day"]).agg(yuan=_.total_yuan.sum()).order_by(["vin", "day"])
-    days = made.to_pandas()
-    days["day"], days["yuan"] = pd.to_datetime(days["day"]), days["yuan"].astype(float)
+    yuan = _.total_yuan.sum().cast("float64")
+    days = seen.group_by(["vin", "day"]).agg(yuan=yuan).order_by(["vin", "day"]).to_pandas()
+    days["day"] = as_days(days["day"])
     cars = cars.sort_values(["vin", "person_id"])
-    left = pd.concat([pd.to_datetime(cars[c]) for c in ("left_on", "disposed_on")], axis=1).max(axis=1)
+    left = pd.concat([as_days(cars[c]) for c in ("left_on", "disposed_on")], axis=1).max(axis=1)
     held = cars.groupby("vin")["in_hand"].transform("any")
     gone = left[~held].groupby(cars["vin"]).max().dropna()
     return History(as_of, days, gone, cars.groupby("vin")["series"].first())
+
+
+def at(frame: pd.DataFrame, origin: date) -> pd.DataFrame:
+    """The rows of one origin."""
+    return frame[is_at(frame, origin)].reset_index(drop=True)
+
+
+def is_at(frame: pd.DataFrame, origin: date) -> np.ndarray:
+    """Which rows are of one origin."""
+    return (as_days(frame["origin"]) == pd.Timestamp(origin)).to_numpy()
+
+
+def as_days(column: pd.Series) -> pd.Series:
+    """Dates as timestamps."""
+    # `to_datetime` looks at each value, also of what is timestamps already
+    return column if column.dtype.kind == "M" else pd.to_datetime(column)
 
 
 def clustered(rows: pd.DataFrame, groups: str, columns: list[str], seed: int = 0) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dealerkit import propensity
-from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, clustered, drift, ends
+from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, History, as_days, at, clustered, drift, ends, is_at
 from dealerkit.params import Params, months_before
 
 OUTCOME, RULE = "is_lost", "recency_days"
@@ -80,13 +80,12 @@ def labelled(rows: pd.DataFrame, history: History, params: Params) -> pd.DataFra
     """The population at each origin of ``rows`` whose outcome is over at ``as_of``, with its outcome `is_lost`."""
     made, churn = [], params.churn
     for origin in churn.origins(history.as_of):
-        part = rows[pd.to_datetime(rows["origin"]) == pd.Timestamp(origin)]
-        part = _still_coming(part, params)
+        part = _still_coming(rows[is_at(rows, origin)], params)
         # Counted back from as_of, as the origins are, so that no day lies between the windows.
         start = pd.Timestamp(_months_after(origin, churn.gap_months, history, params))
         end = pd.Timestamp(_months_after(origin, churn.gap_months + churn.outcome_months, history, params))
         within = history.days[(history.days["day"] > start) & (history.days["day"] <= end)]
-        left = pd.to_datetime(part["vin"].map(history.gone))
+        left = as_days(part["vin"].map(history.gone))
         came = part["vin"].isin(within["vin"])
         lost = np.where(left.notna() & (left <= end), np.nan, (~came).astype(float))
         made.append(part.assign(**{OUTCOME: lost}))
@@ -115,8 +114,8 @@ def study(cars: pd.DataFrame, panel: pd.DataFrame, dictionary: pd.DataFrame, his
     """
     rows, features = features_of(cars, panel, dictionary)
     known = labelled(rows, history, params)
-    test_at = pd.Timestamp(params.churn.origins(history.as_of)[-1])
-    is_test = pd.to_datetime(known["origin"]) == test_at
+    *_earlier, latest, test_at = params.churn.origins(history.as_of)
+    is_test = is_at(known, test_at)
     origins = _origins(known, params, history)
     trained = propensity.fit(
         known[~is_test], features, OUTCOME, RULE, largest_sample=params.churn.largest_sample, seed=0
@@ -124,7 +123,7 @@ def study(cars: pd.DataFrame, panel: pd.DataFrame, dictionary: pd.DataFrame, his
     evaluation = trained
     if isinstance(trained, propensity.Propensity):
         evaluation = propensity.evaluate(trained, known[is_test])
-    now = rows[pd.to_datetime(rows["origin"]) == pd.Timestamp(history.as_of)]
+    now = rows[is_at(rows, history.as_of)]
     if not isinstance(evaluation, propensity.Evaluation):
         empty = pd.DataFrame(columns=["person_id", "probability", "yuan_12m", "is_reachable", "may_be_called"])
         none = pd.DataFrame(columns=SCORES), empty, SMALLEST, {}, pd.DataFrame(columns=drift.COLUMNS)
@@ -135,17 +134,15 @@ def study(cars: pd.DataFrame, panel: pd.DataFrame, dictionary: pd.DataFrame, his
     scores = _scores(trained, evaluation.used, now, params)
     persons = _persons(scores, now, panel, joint, history)
     expected = _expected(scores, tested.assign(p=chance), history)
-    latest = known[pd.to_datetime(known["origin"]) == pd.Timestamp(params.churn.origins(history.as_of)[-2])]
-    moved = drift.drift(trained, latest, _still_coming(now, params), RULE)
+    moved = drift.drift(trained, known[is_at(known, latest)], _still_coming(now, params), RULE)
     return Study(known, origins, trained, evaluation, scores, persons, joint, expected, moved)
 
 
 def _origins(known: pd.DataFrame, params: Params, history: History) -> pd.DataFrame:
     days = params.churn.origins(history.as_of)
-    at = pd.to_datetime(known["origin"])
     rows = []
     for i, day in enumerate(days):
-        part = known.loc[at == pd.Timestamp(day), OUTCOME]
+        part = known.loc[is_at(known, day), OUTCOME]
         role = "test" if i == len(days) - 1 else "training"
         rows.append((day, int(part.notna().sum()), int(part.sum()), int(part.isna().sum()), role))
     return pd.DataFrame(rows, columns=["origin", "cars", "lost", "left", "role"])
@@ -194,7 +191,7 @@ def _persons(scores: pd.DataFrame, now: pd.DataFrame, panel: pd.DataFrame, joint
     made = scores.groupby("person_id", sort=True).agg(
         probability=("probability", of), cars=("vin", "size"), yuan_12m=("yuan_12m", "sum")
     )
-    about = panel[pd.to_datetime(panel["origin"]) == pd.Timestamp(history.as_of)].set_index("person_id")
+    about = at(panel, history.as_of).set_index("person_id")
     made["is_reachable"] = about["is_reachable"].reindex(made.index).eq(1)
     refused = about["consents_to_marketing"].reindex(made.index).eq(0)
     made["may_be_called"] = made["is_reachable"] & ~refused

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
-from scipy.stats import kendalltau, spearmanr
 
 from dealerkit import stats
-from dealerkit.lifecycle import DAYS_PER_MONTH, DAYS_PER_YEAR, LEAST, History, clustered, ends
+from dealerkit.lifecycle import DAYS_PER_MONTH, DAYS_PER_YEAR, LEAST, History, as_days, clustered, ends
 from dealerkit.messages import N_
 from dealerkit.params import Params, months_before
 
@@ -64,7 +63,7 @@ def loss(history: History, held: pd.DataFrame, params: Params) -> Loss:
     came = held[held["recency_days"] <= limit].drop_duplicates("vin").sort_values("vin")
     is_gone = came["vin"].isin(history.gone.index)
     kept = came.loc[~is_gone, ["vin", "person_id", "series"]].reset_index(drop=True)
-    last = pd.to_datetime(kept["vin"].map(history.last_seen(history.as_of)))
+    last = as_days(kept["vin"].map(history.last_seen(history.as_of)))
     kept["is_lost"] = (pd.Timestamp(history.as_of) - last).dt.days > limit
     spent = kept["vin"].map(_last_year_of(history)).fillna(0.0)
     kept["yuan"] = np.where(kept["is_lost"], spent, 0.0)
@@ -170,8 +169,8 @@ def definitions(states_: pd.DataFrame, params: Params) -> pd.DataFrame:
     made["share"] = made["lost"] / made["base"].where(made["base"] > 0)
     made["low"], made["high"] = stats.wilson(made["lost"].to_numpy(), made["base"].to_numpy())
     rates = _rates(states_)
-    made["kendall"] = [_agreement(rates, name, force, kendalltau) for name in made["definition"]]
-    made["spearman"] = [_agreement(rates, name, force, spearmanr) for name in made["definition"]]
+    made["kendall"] = [_agreement(rates, name, force, kendall) for name in made["definition"]]
+    made["spearman"] = [_agreement(rates, name, force, spearman) for name in made["definition"]]
     columns = ["definition", "months", "in_force", "base", "lost", "share", "low", "high", "kendall", "spearman"]
     return made[columns]
 
@@ -196,7 +195,18 @@ def _agreement(rates: pd.DataFrame, name: str, force: str, of) -> float:
     both = rates[[name, force]].dropna().to_numpy() if name != force else rates[[force, force]].dropna().to_numpy()
     if len(both) < 3 or (np.ptp(both, axis=0) == 0).any():
         return np.nan
-    return round(float(of(both[:, 0], both[:, 1])[0]), 4)
+    return round(of(*both.T), 4)
+
+
+def kendall(a: np.ndarray, b: np.ndarray) -> float:
+    """Agreement of two rankings by pairs, ties allowed for (Kendall 1945, tau-b)."""
+    first, second = (np.sign(np.subtract.outer(x, x)) for x in (a, b))
+    return float((first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum()))
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of ranks, equal ones with their mean rank (Spearman 1904)."""
+    return float(np.corrcoef(pd.Series(a).rank(), pd.Series(b).rank())[0, 1])
 
 
 def ranks(states_: pd.DataFrame) -> pd.DataFrame:

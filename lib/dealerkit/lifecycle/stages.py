@@ -72,11 +72,10 @@ def person_stages(panel: pd.DataFrame, stages: pd.DataFrame, params: Params) -> 
         stages: of `car_stages`, at the same origins.
     """
     keys = ["person_id", "origin"]
-    counts = pd.crosstab([stages["person_id"], stages["origin"]], stages["stage"]).reindex(
-        columns=list(CAR_STAGES), fill_value=0
-    )
     rows = panel[[*keys, "tenure_days", "visits_count_all", "purchases_count_all"]]
-    rows = rows.merge(counts.reset_index(), on=keys, how="left", validate="one_to_one")
+    held = stages[keys].assign(**{stage: stages["stage"] == stage for stage in CAR_STAGES})
+    held = held.groupby(keys, sort=False)[list(CAR_STAGES)].sum().reset_index()
+    rows = rows.merge(held, on=keys, how="left", validate="one_to_one")
     held = rows[list(CAR_STAGES)].fillna(0)
     known = held.sum(axis=1) - held["potential"]
     owned = (rows["visits_count_all"].fillna(0) > 0) | (rows["purchases_count_all"].fillna(0) > 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from dealerkit import stats
 from dealerkit.messages import N_
 from dealerkit.propensity import scorecard as cards
 from dealerkit.propensity.scorecard import Scorecard, fit_scorecard
-from dealerkit.propensity.trees import Rule, Trees, calibration, fit_rule, fit_trees, one_thread
+from dealerkit.propensity.trees import Inputs, Rule, Trees, calibration, fit_rule, fit_trees, one_thread
 
 #: The models beside each other, the most readable first.
 MODELS = ("scorecard", "trees", "rule")
@@ -126,22 +126,14 @@ def fit(
         return refused
     rows = _sample(rows, groups, largest_sample, seed)
     y = rows[outcome].to_numpy()
-    constant = [name for name in features if rows[name].nunique(dropna=False) < 2]
-    varying = [name for name in features if name not in constant]
     with one_thread():
-        leaks = stats.leakage(rows, varying, outcome, known_late)
-        suspected = leaks[leaks["suspected"]]
-        used = [name for name in varying if name not in set(suspected["factor"])]
-        left_out = pd.concat(
-            [pd.DataFrame({"factor": constant, "reason": CONSTANT}), suspected[["factor", "reason"]]], ignore_index=True
-        )
-        refused = refusal(y, "training") or (None if used else Untrainable(NOTHING_VARIES, len(y), int(y.sum())))
+        columns = stats.Columns.of(rows, features)
+        used, left_out, leaks = _usable(rows, columns, outcome, known_late)
         folds = _folds(rows[groups], seed)
-        if refused or any(refusal(y[folds != fold], "training", 1) for fold in range(_FOLDS)):
-            return refused or Untrainable(FEW_EVENTS if y.mean() < 0.5 else FEW_OTHERS, len(y), int(y.sum()))
-        made, held_back = _learn(rows, used, y, rule, folds, seed)
-    held_back.insert(0, "outcome", y.astype(int))
-    held_back.insert(0, "group", rows[groups].to_numpy())
+        refused = _unlearnable(y, used, folds)
+        if refused:
+            return refused
+        made, held_back = _learn(rows, columns.only(used), y, rule, folds, seed)
     return Propensity(
         outcome=outcome,
         groups=groups,
@@ -149,13 +141,34 @@ def fit(
         left_out=left_out,
         leakage=leaks,
         **made,
-        held_back=held_back,
+        held_back=pd.DataFrame({"group": rows[groups], "outcome": y.astype(int), **held_back}),
         rows_given=given,
         rows=len(y),
         events=int(y.sum()),
         persons=int(rows[groups].nunique()),
         seed=seed,
     )
+
+
+def _usable(rows, columns: stats.Columns, outcome, known_late) -> tuple[list[str], pd.DataFrame, pd.DataFrame]:
+    """Features that vary and are not suspected; those left out, with the reason; and the table of `stats.leakage`."""
+    varies = np.add.reduceat(columns.counts() > 0, columns.first[:-1]) > 1 if columns.names else np.zeros(0, bool)
+    varying = [name for name, yes in zip(columns.names, varies) if yes]
+    leaks = stats.leakage(rows, varying, outcome, known_late, columns=columns.only(varying))
+    suspected = leaks[leaks["suspected"]]
+    constant = pd.DataFrame({"factor": [name for name in columns.names if name not in varying], "reason": CONSTANT})
+    left_out = pd.concat([constant, suspected[["factor", "reason"]]], ignore_index=True)
+    return [name for name in varying if name not in set(suspected["factor"])], left_out, leaks
+
+
+def _unlearnable(y: np.ndarray, used: list[str], folds: np.ndarray) -> Untrainable | None:
+    """Why nothing can be learnt from the sample, or from all of its folds but one, if so."""
+    if refusal(y, "training"):
+        return refusal(y, "training")
+    if used and not any(refusal(y[folds != fold], "training", 1) for fold in range(_FOLDS)):
+        return None
+    few = FEW_EVENTS if y.mean() < 0.5 else FEW_OTHERS
+    return Untrainable(few if used else NOTHING_VARIES, len(y), int(y.sum()))
 
 
 def prepared(rows: pd.DataFrame, columns, outcome: str, groups: str) -> pd.DataFrame:
@@ -221,29 +234,29 @@ def _folds(groups: pd.Series, seed: int) -> np.ndarray:
     return (np.random.default_rng(seed).permutation(len(names)) % _FOLDS)[codes]
 
 
-def _learn(rows, features, y, rule, folds, seed) -> tuple[dict, pd.DataFrame]:
+def _learn(rows, columns: stats.Columns, y, rule, folds, seed) -> tuple[dict, dict[str, np.ndarray]]:
     """Calibrated models, and their probabilities for rows held back."""
-    makers = {
-        "scorecard": lambda part, of: fit_scorecard(part, features, of),
-        "trees": lambda part, of: fit_trees(part, features, of, seed),
-        "rule": lambda part, of: fit_rule(part, rule, of),
-    }
+
+    inputs = Inputs.of(rows, columns.names)
+    values = inputs.values(rows)
+
+    def made_of(of) -> tuple[Scorecard, Trees, Rule]:
+        card, simple = fit_scorecard(columns.taken(of), y[of]), fit_rule(rows.loc[of, [rule]], rule, y[of])
+        return card, fit_trees(inputs, values[of], y[of], seed), simple
+
     held_back = {name: np.empty(len(y)) for name in MODELS}
-    for fold in range(_FOLDS):
+    for fold in np.unique(folds):
         out = folds == fold
-        if not out.any():
-            continue
-        for name, make in makers.items():
-            held_back[name][out] = make(rows[~out], y[~out]).log_odds(rows[out])
-    made = {name: make(rows, y) for name, make in makers.items()}
+        card, trees, simple = made_of(~out)
+        held_back["scorecard"][out] = card.log_odds(rows[out])
+        held_back["trees"][out] = trees.log_odds_of(values[out])
+        held_back["rule"][out] = simple.log_odds(rows[out])
+    made = dict(zip(MODELS, made_of(np.ones(len(y), dtype=bool))))
     for name in ("scorecard", "trees"):
         intercept, slope = calibration(held_back[name], y)
         held_back[name] = intercept + slope * held_back[name]
-        if name == "scorecard":
-            made[name] = made[name].calibrated(intercept, slope)
-        else:
-            made[name] = replace(made[name], intercept=intercept, slope=slope)
-    return made, pd.DataFrame({name: np.round(expit(column), _DIGITS) for name, column in held_back.items()})
+        made[name] = made[name].calibrated(intercept, slope)
+    return made, {name: np.round(expit(column), _DIGITS) for name, column in held_back.items()}
 
 
 def score(model: Propensity, rows: pd.DataFrame, which: str = "scorecard") -> pd.Series:
@@ -293,7 +306,7 @@ def reasons(model: Propensity, rows: pd.DataFrame, top: int = 3) -> pd.DataFrame
     if not variables or not len(rows):
         return pd.DataFrame(columns=columns)
     codes = np.column_stack([v.binning.assign(rows[v.binning.factor]) for v in variables])
-    means = [float(np.average(v.parts, weights=v.table["n"])) for v in variables]
+    means = [float(np.average(v.parts, weights=v.n)) for v in variables]
     above = np.column_stack([v.parts[codes[:, j]] - means[j] for j, v in enumerate(variables)]).round(4)
     best = np.argsort(-above, axis=1, kind="stable")[:, :top]
     row, rank = np.nonzero(np.take_along_axis(above, best, axis=1) > 0)

@@ -15,7 +15,7 @@ MIN_INFORMATION = 0.01
 
 _MOST_BINS = 8
 _PRIOR_ROWS = 20.0  # average rows thought into each bin
-_RIDGE = 6.0  # penalty on the squared weights, in cases
+_RIDGE = 6.0  # penalty on the squared weights but the constant's, in cases
 _PRICE = 2.71  # chi-square at 10 %: what a variable must gain
 _PRICE_AGAINST = 3.84  # at 5 %: where its weight, or another one's, turns negative by it
 _PRICE_PER_ROW = 1e-4  # of many rows anything gains something; less than this is not worth a line to read
@@ -27,18 +27,21 @@ class Variable:
 
     Attributes:
         binning: how its values fall into bins.
-        table: what each bin told of the outcome in training (`stats.woe`).
+        n, events: training rows in each bin, and those of them with the outcome.
+        evidence: weight of evidence of each bin.
         weight: of its weight of evidence in the sum.
     """
 
     binning: stats.Binning
-    table: pd.DataFrame
+    n: np.ndarray
+    events: np.ndarray
+    evidence: np.ndarray
     weight: float
 
     @property
     def parts(self) -> np.ndarray:
         """What each bin adds to the log-odds."""
-        return self.weight * self.table["woe"].to_numpy()
+        return self.weight * self.evidence
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Scorecard:
         return Scorecard(intercept + slope * self.constant, variables)
 
 
-def fit_scorecard(rows: pd.DataFrame, features, y: np.ndarray) -> Scorecard:
+def fit_scorecard(columns: stats.Columns, y: np.ndarray) -> Scorecard:
     """Scorecard of the few variables that tell most, found one by one.
 
     Each step takes in the variable with the largest score statistic (Rao 1948) and fits anew. It ends at
@@ -81,22 +84,21 @@ def fit_scorecard(rows: pd.DataFrame, features, y: np.ndarray) -> Scorecard:
     points run against the rates of its bins, since other variables tell the same better.
 
     Args:
-        rows, features: training rows and the columns that may be used.
+        columns: that may be used, of the training rows.
         y: outcome, 0 or 1.
     """
-    found = []
-    for name in features:
-        binning = stats.discretise(rows[name], y, name, most_bins=_MOST_BINS)
-        codes = binning.assign(rows[name])
-        table = stats.woe(codes, y, binning.count, _PRIOR_ROWS)
-        if table["iv"].sum() >= MIN_INFORMATION:
-            found.append((binning, table, table["woe"].to_numpy()[codes]))
-    base = float(logit(y.mean()))
-    if not found:
+    base, binnings = float(logit(y.mean())), stats.discretise_all(columns, y, _MOST_BINS)
+    bins, first = columns.bins(binnings)
+    n, events = (np.bincount(bins, c, first[-1]).astype(int) for c in (columns.counts(), columns.counts(y)))
+    weight, information = stats.evidence(n, events, len(y), y.sum(), _PRIOR_ROWS)
+    tell = np.flatnonzero(np.add.reduceat(information, first[:-1]) >= MIN_INFORMATION)
+    if not len(tell):
         return Scorecard(base, ())
-    evidence = np.column_stack([column for _binning, _table, column in found])
-    chosen, beta = _stepwise(evidence, y, base)
-    variables = [Variable(found[j][0], found[j][1], float(w)) for j, w in zip(chosen, beta[1:])]
+    chosen, beta = _stepwise(weight[bins][columns.cells[:, tell]], y, base)
+    variables = []
+    for j, own_weight in zip(tell[chosen], beta[1:]):
+        own = slice(first[j], first[j + 1])
+        variables.append(Variable(binnings[j], n[own], events[own], weight[own], float(own_weight)))
     variables.sort(key=lambda v: (-float(np.ptp(v.parts)), v.binning.factor))
     return Scorecard(float(beta[0]), tuple(variables))
 
@@ -114,7 +116,8 @@ def _stepwise(evidence, y, base) -> tuple[list[int], np.ndarray]:
         if gain[best] <= max(_PRICE, _PRICE_PER_ROW * n):
             break
         design = np.column_stack([np.ones(n), evidence[:, [*chosen, best]]])
-        tried = _logistic(design, y, np.append(beta, 0.5))
+        penalty = np.append(1e-10, np.full(len(chosen) + 1, _RIDGE))
+        tried, _curvature = stats.logistic(design, y, np.append(beta, 0.5), penalty)
         if gain[best] <= _PRICE_AGAINST and (tried[1:] <= 0).any():
             banned.add(best)
             continue
@@ -134,20 +137,6 @@ def _score_statistics(evidence, chosen, y, p) -> np.ndarray:
     return np.where(left > 1e-9 * np.maximum(own, 1e-12), score**2 / np.maximum(left, 1e-12), 0.0)
 
 
-def _logistic(design, y, beta) -> np.ndarray:
-    """Logistic regression by Newton's method, with a small ridge on all but the constant."""
-    penalty = np.full(design.shape[1], _RIDGE)
-    penalty[0] = 0
-    for _round in range(50):
-        p = expit(design @ beta)
-        hessian = design.T @ (design * (p * (1 - p))[:, None]) + np.diag(penalty) + 1e-10 * np.eye(len(beta))
-        step = np.linalg.solve(hessian, design.T @ (y - p) - penalty * beta)
-        beta = beta + np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-8:
-            break
-    return beta
-
-
 def points_table(card: Scorecard) -> pd.DataFrame:
     """Points of each bin: 0 for a variable's lowest bin, and 100 in total for the highest of all.
 
@@ -159,21 +148,13 @@ def points_table(card: Scorecard) -> pd.DataFrame:
     """
     columns = ["factor", "bin", "low", "high", "categories", "is_missing", "is_rest", "n", "events", "rate"]
     columns += ["rate_low", "rate_high", "woe", "weight", "points"]
-    ranges = [np.ptp(v.parts) for v in card.variables]
-    made = []
+    span, made = sum(np.ptp(v.parts) for v in card.variables), []
     for v in card.variables:
-        table = v.binning.table().merge(v.table.drop(columns="iv"), on="bin", suffixes=("", "_rate"), validate="1:1")
-        table = table.rename(columns={"low_rate": "rate_low", "high_rate": "rate_high"})
-        parts = v.parts
-        made.append(
-            table.assign(
-                factor=v.binning.factor, weight=v.weight, points=np.round((parts - parts.min()) * 100 / sum(ranges))
-            )
-        )
-    if not made:
-        return pd.DataFrame(columns=columns)
-    whole = pd.concat(made, ignore_index=True)[columns]
-    return whole.assign(points=whole["points"].astype(int))
+        told = stats.woe_of(v.n, v.events, _PRIOR_ROWS).rename(columns={"low": "rate_low", "high": "rate_high"})
+        points = np.round((v.parts - v.parts.min()) * 100 / span).astype(int)
+        table = pd.concat([v.binning.table(), told.drop(columns=["bin", "iv"])], axis=1)
+        made.append(table.assign(factor=v.binning.factor, weight=v.weight, points=points))
+    return pd.concat(made, ignore_index=True)[columns] if made else pd.DataFrame(columns=columns)
 
 
 def points_of(card: Scorecard, rows: pd.DataFrame) -> np.ndarray:

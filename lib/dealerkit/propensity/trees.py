@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from dealerkit import stats
 
@@ -17,72 +18,100 @@ _PRIOR_ROWS = 10.0
 
 
 @dataclass(frozen=True)
-class Trees:
-    """Boosted trees, and how their log-odds were calibrated.
+class Inputs:
+    """How rows become what trees take: numbers as they are, categories by bins that are made without the outcome.
 
     Attributes:
         features: columns used, in order.
         binnings: of the columns that are categories, by name.
-        machine: the fitted trees.
-        intercept, slope: of the calibration.
     """
 
     features: tuple[str, ...]
     binnings: dict[str, stats.Binning]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, features) -> Inputs:
+        """By the rows to learn from."""
+        texts = [name for name in features if not stats.is_number(rows[name])]
+        return cls(tuple(features), {name: stats.discretise(rows[name], name=name, most_bins=10) for name in texts})
+
+    def values(self, rows: pd.DataFrame) -> np.ndarray:
+        """Rows × features."""
+        made = np.empty((len(rows), len(self.features)))
+        for j, name in enumerate(self.features):
+            binning = self.binnings.get(name)
+            made[:, j] = binning.assign(rows[name]) if binning else stats.as_numbers(rows[name])
+        return made
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Boosted trees, and how their log-odds were calibrated.
+
+    Attributes:
+        inputs: what they take of a row.
+        machine: the fitted trees.
+        intercept, slope: of the calibration.
+    """
+
+    inputs: Inputs
     machine: Any
     intercept: float = 0.0
     slope: float = 1.0
 
     def log_odds(self, rows: pd.DataFrame) -> np.ndarray:
         """Log-odds of each row."""
+        return self.log_odds_of(self.inputs.values(rows))
+
+    def log_odds_of(self, values: np.ndarray) -> np.ndarray:
+        """Log-odds of rows by their inputs."""
         with one_thread():
-            raw = self.machine.decision_function(_matrix(rows, self.features, self.binnings))
+            raw = self.machine.decision_function(values)
         raw = np.clip(raw, -logit(1 - _EDGE), logit(1 - _EDGE))
         return self.intercept + self.slope * raw
 
+    def calibrated(self, intercept: float, slope: float) -> Trees:
+        """The trees with log-odds of intercept + slope × their own."""
+        return replace(self, intercept=intercept, slope=slope)
 
-def fit_trees(rows: pd.DataFrame, features, y: np.ndarray, seed: int) -> Trees:
+
+def fit_trees(inputs: Inputs, values: np.ndarray, y: np.ndarray, seed: int) -> Trees:
     """Boosted trees of modest size, one thread.
 
     Friedman 2001, "Greedy function approximation: a gradient boosting machine", by histograms as in scikit-learn.
     """
-    # scikit-learn takes a second to import
+    # scikit-learn takes half a second to import
+    from sklearn import config_context
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    binnings = {
-        name: stats.discretise(rows[name], y, name, most_bins=10)
-        for name in features
-        if not stats.is_number(rows[name])
-    }
     machine = HistGradientBoostingClassifier(
-        learning_rate=0.06,
-        max_iter=120,
-        max_leaf_nodes=6,
+        learning_rate=0.12,
+        max_iter=40,
+        max_leaf_nodes=8,
         min_samples_leaf=max(20, len(y) // 500),
         l2_regularization=5.0,
-        max_bins=63,
-        categorical_features=[name in binnings for name in features],
+        max_bins=31,
+        categorical_features=[name in inputs.binnings for name in inputs.features],
         early_stopping=False,
         random_state=seed,
     )
-    with one_thread():
-        machine.fit(_matrix(rows, features, binnings), y.astype(int))
-    return Trees(tuple(features), binnings, machine)
+    with one_thread(), config_context(assume_finite=True, skip_parameter_validation=True):
+        machine.fit(values, y.astype(int))
+    return Trees(inputs, machine)
 
 
 def one_thread():
     """Keeps scikit-learn to one thread: the kit runs many dealers side by side instead."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1)
+    return _controller().limit(limits=1)
 
 
-def _matrix(rows, features, binnings) -> np.ndarray:
-    columns = [
-        binnings[name].assign(rows[name]).astype(float) if name in binnings else stats.as_numbers(rows[name])
-        for name in features
-    ]
-    return np.column_stack(columns)
+@cache
+def _controller():
+    """The libraries that have threads: found once, after they are loaded, since the search takes as long as a tree."""
+    import sklearn.ensemble  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -119,12 +148,14 @@ def fit_rule(rows: pd.DataFrame, column: str, y: np.ndarray) -> Rule:
     if not known.any():
         return Rule(column, (), (), empty)
     cuts = np.unique(np.quantile(x[known], np.arange(1, _RULE_BINS) / _RULE_BINS))
-    made = pd.DataFrame({"bin": np.searchsorted(cuts, x[known], side="right"), "x": x[known], "y": y[known]})
-    made = made.sort_values(["x", "y"]).groupby("bin").agg(x=("x", "mean"), y=("y", "mean"), n=("y", "size"))
-    rate, n = made["y"].to_numpy(), made["n"].to_numpy(dtype=float)
+    order = np.lexsort((y[known], x[known]))  # so that sums do not depend on the order of the rows
+    x, y = x[known][order], y[known][order]
+    starts = np.unique(np.append(0, np.searchsorted(x, cuts)))
+    n = np.diff(np.append(starts, len(x))).astype(float)
+    at, rate = np.add.reduceat(x, starts) / n, np.add.reduceat(y, starts) / n
     lines = [isotonic_regression(rate, sample_weight=n, increasing=rising) for rising in (True, False)]
     best = min(lines, key=lambda line: round(float((n * (rate - line) ** 2).sum()), 9))
-    return Rule(column, tuple(made["x"]), tuple(float(p) for p in best), empty)
+    return Rule(column, tuple(map(float, at)), tuple(float(p) for p in best), empty)
 
 
 def calibration(log_odds: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -132,15 +163,8 @@ def calibration(log_odds: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     already: within two standard errors."""
     if np.ptp(log_odds) < 1e-9:
         return 0.0, 1.0
-    design, beta = np.column_stack([np.ones_like(log_odds), log_odds]), np.array([0.0, 1.0])
-    for _round in range(50):
-        p = expit(design @ beta)
-        hessian = design.T @ (design * (p * (1 - p))[:, None]) + 1e-8 * np.eye(2)
-        step = np.linalg.solve(hessian, design.T @ (y - p))
-        beta = beta + np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-9:
-            break
-    error = np.sqrt(np.diag(np.linalg.inv(hessian)))
+    beta, curvature = stats.logistic(np.column_stack([np.ones_like(log_odds), log_odds]), y, [0, 1])
+    error = np.sqrt(np.diag(np.linalg.inv(curvature)))
     if (np.abs(beta - [0, 1]) <= 2 * error).all():
         return 0.0, 1.0
     # a slope below 0 would turn the ranking around: such a model knows nothing, and says the average for everybody

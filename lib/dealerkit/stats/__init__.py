@@ -2,8 +2,10 @@
 
 * `intervals`: Wilson for shares, bootstrap for the rest.
 * `chance`: what chance alone would make of many tests (`false_discovery`) and of two samples (`psi`).
-* `bins`: values in few readable bins, and what the bins tell of an outcome (`discretise`, `woe`, `information_value`).
+* `cuts`: values in few readable bins (`discretise`), many columns at once (`Columns`, `discretise_all`).
+* `bins`: what bins tell of an outcome (`woe`, `information_value`).
 * `ranking`: how well scores rank and hit, with intervals that keep a person's rows together (`auc`, `measures`).
+* `logistic`: logistic regression on few columns.
 * `leaks`: factors that know the outcome (`leakage`).
 """
 
@@ -11,15 +13,18 @@ from dealerkit.stats.bins import (
     Binning,
     as_numbers,
     as_texts,
-    discretise,
+    evidence,
     information_bound,
     information_value,
     is_number,
     woe,
+    woe_of,
 )
 from dealerkit.stats.chance import STEADY, Drift, false_discovery, psi
+from dealerkit.stats.cuts import Columns, discretise, discretise_all
 from dealerkit.stats.intervals import STATISTICS, bootstrap_interval, wilson
 from dealerkit.stats.leaks import leakage
+from dealerkit.stats.logistic import logistic
 from dealerkit.stats.ranking import MEASURES, auc, calibration_table, group_draws, measures
 
 __all__ = [
@@ -27,6 +32,7 @@ __all__ = [
     "STATISTICS",
     "STEADY",
     "Binning",
+    "Columns",
     "Drift",
     "as_numbers",
     "as_texts",
@@ -34,14 +40,18 @@ __all__ = [
     "bootstrap_interval",
     "calibration_table",
     "discretise",
+    "discretise_all",
+    "evidence",
     "false_discovery",
     "group_draws",
     "information_bound",
     "information_value",
     "is_number",
     "leakage",
+    "logistic",
     "measures",
     "psi",
     "wilson",
     "woe",
+    "woe_of",
 ]

@@ -8,7 +8,7 @@ from scipy.special import ndtri
 #: Statistics that `bootstrap_interval` knows.
 STATISTICS = ("mean", "median", "ratio")
 
-_BLOCK = 2_000_000  # draws held in memory at once
+_BLOCK = 100_000  # draws at once: as many as the processor's own memory holds
 
 
 def wilson(k, n, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from dealerkit.messages import N_
-from dealerkit.stats.bins import discretise, woe
-from dealerkit.stats.ranking import auc
+from dealerkit.stats.bins import evidence
+from dealerkit.stats.cuts import Columns, discretise_all
+from dealerkit.stats.ranking import auc_of
 
 #: A factor that alone tells the outcome so well is suspected: honest factors of customers stay well below it.
 AUC_LIMIT = 0.95
@@ -30,6 +31,7 @@ def leakage(
     known_late=(),
     as_of: date | None = None,
     limit: float = AUC_LIMIT,
+    columns: Columns | None = None,
 ) -> pd.DataFrame:
     """Whether a factor knows the outcome: from a column filled later, or because it is the outcome in disguise.
 
@@ -45,6 +47,7 @@ def leakage(
         known_late: columns that are only known at delivery.
         as_of: day of delivery; rows of this origin may use what is known late. Without it, no row may.
         limit: AUC from which a factor is suspected.
+        columns: the features' columns, where the caller has sorted them already.
 
     Returns:
         Frame with one row per factor in the order given: factor, auc (0.5–1; NaN when the outcome does not vary),
@@ -54,32 +57,37 @@ def leakage(
     early = np.ones(len(rows), dtype=bool)
     if as_of is not None:
         early = (pd.to_datetime(rows["origin"]) < pd.Timestamp(as_of)).to_numpy()
-    varies, known_late = 0 < y.sum() < len(y), set(known_late)
-    found = []
-    for name in features:
+    known_late, features = set(known_late), list(features)
+    alone, found = np.full(len(features), np.nan), []
+    if 0 < y.sum() < len(y):
+        alone = _alone(columns or Columns.of(rows, features), y)
+    for name, told in zip(features, alone):
         filled = rows[name].notna().to_numpy()
-        alone = _alone(rows[name], y) if varies else np.nan
         if name in known_late and (filled & early).any():
             reason = LATE
-        elif alone >= limit:
+        elif told >= limit:
             reason = TOO_GOOD
-        elif varies and _only_one(filled, y):
+        elif _only_one(filled, y):
             reason = ONLY_ONE
         else:
             reason = CLEAN
-        found.append((name, alone, filled.mean() if len(filled) else np.nan, reason != CLEAN, reason))
+        found.append((name, told, filled.mean() if len(filled) else np.nan, reason != CLEAN, reason))
     made = pd.DataFrame(found, columns=["factor", "auc", "filled_share", "suspected", "reason"])
     return made.astype({"auc": float, "filled_share": float, "suspected": bool})
 
 
-def _alone(values, y) -> float:
-    """AUC of the bins of one factor."""
-    bins = discretise(values, y)
-    codes = bins.assign(values)
-    return auc(y, woe(codes, y, bins.count)["woe"].to_numpy()[codes])
+def _alone(columns: Columns, y) -> list[float]:
+    """AUC of the bins of each factor alone."""
+    bins, first = columns.bins(discretise_all(columns, y))
+    n, events = (np.bincount(bins, counts, first[-1]) for counts in (columns.counts(), columns.counts(y)))
+    weight, _information = evidence(n, events, len(y), y.sum())
+    parts = (slice(*ends) for ends in zip(first, first[1:]))
+    return [auc_of(weight[own], events[own], (n - events)[own]) for own in parts]
 
 
 def _only_one(filled, y) -> bool:
+    if not 0 < y.sum() < len(y):
+        return False
     n, share, events = filled.sum(), y.mean(), y[filled].sum()
     if n < _MIN_ROWS or n > len(y) / 2 or 0 < events < n:
         return False

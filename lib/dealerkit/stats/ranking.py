@@ -14,12 +14,13 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from dealerkit.stats.intervals import wilson
+from dealerkit.stats.logistic import logistic
 
 #: Measures of `measures`, in the order of its rows. "calibration" is the mean distance of predicted and observed
 #: rates over ten bins of equal size; the lift is the rate in the top tenth over that of all.
 MEASURES = ("auc", "average_precision", "brier", "slope", "intercept", "expected_observed", "lift_tenth", "calibration")
 
-_BLOCK = 4_000_000  # weights held in memory at once
+_BLOCK = 100_000  # weights at once: as many as the processor's own memory holds, which takes a quarter of the time
 _EDGE = 1e-6  # probabilities are kept so far from 0 and 1 where their logit is taken
 
 
@@ -29,13 +30,18 @@ def auc(outcome, score) -> float:
     Hanley, McNeil 1982, "The meaning and use of the area under a ROC curve", Radiology 143(1). NaN when the
     outcome does not vary.
     """
-    y, score = np.asarray(outcome, dtype=float), np.asarray(score, dtype=float)
-    if not 0 < y.sum() < len(y):
+    y = np.asarray(outcome, dtype=float)
+    return auc_of(np.asarray(score, dtype=float), y, 1 - y)
+
+
+def auc_of(score, events, others) -> float:
+    """`auc` of groups of rows by their score: rows with the outcome, and rows without it, in each group."""
+    pairs = events.sum() * others.sum()
+    if not pairs:
         return np.nan
-    _values, code, n = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(n) - (n - 1) / 2)[code]
-    events = y.sum()
-    return float((rank @ y - events * (events + 1) / 2) / (events * (len(y) - events)))
+    tie = np.unique(score, return_inverse=True)[1]
+    hits, rest = np.bincount(tie, events), np.bincount(tie, others)
+    return float(hits @ (np.cumsum(rest) - rest / 2) / pairs)
 
 
 def group_draws(groups, repeats: int, seed: int = 0) -> Iterator[np.ndarray]:
@@ -134,7 +140,9 @@ class _Line:
     def __init__(self, y, p):
         self.x = logit(np.clip(p, _EDGE, 1 - _EDGE))
         self.fixed = np.ptp(self.x) < 1e-9 if len(y) else True
-        self.beta = np.zeros(2) if self.fixed else _newton(self.x, y)
+        self.beta = (
+            np.zeros(2) if self.fixed else logistic(np.column_stack([np.ones_like(self.x), self.x]), y, [0, 0])[0]
+        )
         mu = expit(self.beta[0] + self.beta[1] * self.x)
         v = mu * (1 - mu)
         self.terms = np.column_stack([y - mu, (y - mu) * self.x, v, v * self.x, v * self.x**2])
@@ -147,19 +155,6 @@ class _Line:
         with np.errstate(invalid="ignore", divide="ignore"):
             det = v * vxx - vx**2
             return self.beta + np.column_stack([(vxx * r - vx * rx) / det, (v * rx - vx * r) / det])
-
-
-def _newton(x, y) -> np.ndarray:
-    """Intercept and slope of the logistic regression of y on x (maximum likelihood, a touch of ridge at separation)."""
-    beta, design = np.zeros(2), np.column_stack([np.ones_like(x), x])
-    for _round in range(50):
-        mu = expit(design @ beta)
-        hessian = design.T @ (design * (mu * (1 - mu))[:, None]) + 1e-8 * np.eye(2)
-        step = np.linalg.solve(hessian, design.T @ (y - mu))
-        beta = beta + np.clip(step, -5, 5)
-        if np.abs(step).max() < 1e-9:
-            break
-    return beta
 
 
 def _some(ranked: _Ranked, weights, which) -> np.ndarray:
@@ -196,10 +191,20 @@ def _auc_of(rows, hits, to_rows, to_hits) -> np.ndarray:
 
 def _tops(to_rows, to_sum, total, shares) -> np.ndarray:
     """Sums over the rows with the highest scores, up to each share of the weights; a run on the border in part."""
-    made = np.empty((len(total), len(shares)))
-    for i, end in enumerate(total):
-        made[i] = np.interp(np.multiply(shares, end), np.r_[0, to_rows[i]], np.r_[0, to_sum[i]])
-    return made
+    samples, runs = to_rows.shape
+    ends = np.multiply.outer(total, shares)
+    # samples one after the other, so that one search finds all ends
+    shift = np.arange(samples)[:, None] * (total.max() + 1)
+    at = np.searchsorted((to_rows + shift).ravel(), (ends + shift).ravel(), side="right").reshape(ends.shape)
+    at = np.minimum(at - np.arange(samples)[:, None] * runs, runs - 1)
+
+    def before(sums):
+        return np.where(at > 0, np.take_along_axis(sums, np.maximum(at - 1, 0), axis=1), 0)
+
+    rows, sums = before(to_rows), before(to_sum)
+    width = np.take_along_axis(to_rows, at, axis=1) - rows
+    part = np.divide(ends - rows, width, out=np.ones_like(ends), where=width > 0)
+    return sums + np.minimum(part, 1) * (np.take_along_axis(to_sum, at, axis=1) - sums)
 
 
 def _distance(predicted, to_rows, to_hits, total) -> np.ndarray:
