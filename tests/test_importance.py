@@ -11,6 +11,7 @@ from dealerkit import charts, importance, stats
 from dealerkit.importance import differing, says, screening, target, tree, views, weighing
 from dealerkit.params import ImportanceParams, Params
 from dealerkit.report.translate import Translator, fields
+from scipy.stats import ttest_ind
 
 T = Translator("en")
 PARAMS = Params(dealer="x", display_name="X")
@@ -279,21 +280,30 @@ def test_the_order_of_rows_changes_nothing(studied):
 # ---- differences ---------------------------------------------------------------------------------------------------
 
 
+def compared(own: np.ndarray, others: np.ndarray) -> tuple[dict, dict]:
+    """What the two classes differ by, each from the other; one more person is of unknown value."""
+    found = differing._compared(np.r_[own, others, np.nan], np.repeat([0, 1, 1], [len(own), len(others), 1]), 2)
+    return tuple({name: values[k] for name, values in found.items()} for k in (0, 1))
+
+
 def test_differences_by_hand():
     own, others = np.array([1.0, 3.0] * 20), np.array([0.0, 2.0] * 30)
-    found = differing._row(own, others)
+    found, back = compared(own, others)
     pooled = np.sqrt((39 * own.var(ddof=1) + 59 * others.var(ddof=1)) / 98)
     d = 1 / pooled
     half = 1.959964 * np.sqrt(100 / 2400 + d**2 / 200)
     assert (found["n"], found["mean"], found["mean_others"]) == (40, 2.0, 1.0)
     assert (found["difference"], found["low"], found["high"]) == pytest.approx((d, d - half, d + half), abs=1e-6)
-    assert differing._row(own[:29], others) is None
+    assert found["p"] == pytest.approx(ttest_ind(own, others, equal_var=False).pvalue)
+    assert (back["n"], back["mean"], back["difference"]) == (60, 1.0, pytest.approx(-d))
+    assert found["told"] and not any(side["told"] for side in compared(own[:29], others))
 
 
 def test_means_are_those_of_the_values_as_they_are():
     ((level, given, pulled),) = differing._columns(pd.Series([*np.zeros(100), *np.ones(100), 1e6]))
     assert level is None and given.max() == 1e6 and pulled.max() == 1
-    assert differing._mean(np.append(given, np.nan)) == round((100 + 1e6) / 201, 6)
+    mean, mean_others = differing._parted(np.append(given, np.nan), np.repeat([0, 1, 0], [201, 0, 1]), 2)[1::2]
+    assert (mean[0], mean_others[1]) == pytest.approx(((100 + 1e6) / 201,) * 2)
 
 
 def test_differences_say_what_is_planted_and_not_more(studied):
