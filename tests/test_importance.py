@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dealerkit import charts, importance, stats
-from dealerkit.importance import differing, says, screening, target, tree, views, weighing
+from dealerkit.importance import differing, learning, says, screening, target, tree, views, weighing
 from dealerkit.params import ImportanceParams, Params
 from dealerkit.report.translate import Translator, fields
 from scipy.stats import ttest_ind
@@ -477,3 +477,44 @@ def test_each_own_factor_is_named_with_what_became_of_it(studied):
 def test_without_own_factors_or_a_screening_the_table_has_no_rows(studied):
     assert views.own_factors(studied[1], T).empty
     assert views.own_factors(importance.Study(None), T).empty
+
+
+# ---- the model of bins ----------------------------------------------------------------------------------------------
+
+
+def coded(count: int = 500, seed: int = 0) -> learning.Coded:
+    """Four factors of a few bins; the class follows from the first, or from second and third together."""
+    rng = np.random.default_rng(seed)
+    bins = [rng.integers(0, size, count) for size in (3, 2, 2, 5)]
+    y = np.where(rng.random(count) < 0.1, rng.integers(0, 3, count), np.where(bins[0] == 2, 2, bins[1] == bins[2]))
+    return learning.Coded.of(bins, y)
+
+
+def test_a_pair_of_factors_is_learned_where_one_alone_tells_little():
+    rows = np.arange(500)
+    model = learning.learn(coded(), rows, coded().together(rows), np.arange(4))
+    other = coded(seed=1)
+    assert (1, 2) in [(a, b) for a, b, _table in model.pairs]
+    right = model.said(other, rows).argmax(axis=1) == other.y
+    assert right.mean() > 0.85
+
+
+def test_shuffling_a_group_is_asking_with_the_bins_of_others():
+    some, rows = coded(), np.arange(40, 500)
+    model = learning.learn(some, rows, some.together(rows), np.arange(4))
+    shuffles = np.random.default_rng(2).permuted(np.tile(np.arange(len(rows)), (2, 1)), axis=1)
+    for group in ([0], [1], [1, 2], [3, 0]):
+        found = model.said(some, rows) + model.shuffled(some, rows, group, shuffles)
+        for shuffle, said in zip(shuffles, found, strict=True):
+            codes = some.codes.copy()
+            codes[np.ix_(rows, group)] = some.codes[rows[shuffle]][:, group]
+            assert said == pytest.approx(model.said(replace(some, codes=codes), rows))
+
+
+def test_counts_of_those_learned_from_are_those_of_all_less_the_others():
+    some, fold = coded(), weighing.folds(coded().y, np.random.default_rng(0))
+    parts = [np.flatnonzero(fold == k) for k in range(weighing.FOLDS)]
+    everybody = sum(some.together(part) for part in parts)
+    assert np.array_equal(everybody - some.together(parts[0]), some.together(np.flatnonzero(fold != 0)))
+    for part in parts:
+        assert np.abs(np.bincount(some.y[part]) - np.bincount(some.y) / weighing.FOLDS).max() <= 1
