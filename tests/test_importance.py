@@ -258,6 +258,17 @@ def test_the_interval_is_widened_for_persons_shared_by_resamplings():
     assert (found.value, found.low, found.high) == pytest.approx((0.6, 0.6 - half, 0.6 + half), abs=1e-5)
 
 
+def test_a_class_too_rare_for_the_sample_is_left_out():
+    rng = np.random.default_rng(7)
+    classes = pd.Series(["a", "b"] * 3000 + ["c"] * 30, ids(6030))
+    material = pd.DataFrame({"x": (classes == "a") + rng.normal(0, 0.5, 6030)}, ids(6030))
+    found = weighing.weigh(material, classes, (("x",),), ImportanceParams(largest_sample=500))
+    assert (found.classes, found.has_skill) == (2, True)
+    assert found.persons < 500
+    nothing = weighing.weigh(material[:500], classes[:500].where(np.arange(500) < 9, "a"), (("x",),), LIMITS)
+    assert (nothing.classes, nothing.has_skill) == (1, False)
+
+
 def test_being_empty_tells_nothing_when_missing_is_ignored():
     classes = pd.Series(np.tile(["a", "b"], 200), ids(400))
     values = np.where(classes == "a", np.nan, np.random.default_rng(5).normal(size=400))

@@ -1,10 +1,11 @@
 """How much each factor matters: what is lost on persons not learned from when its values are shuffled among them.
 
-Breiman 2001, "Random forests", Machine Learning 45, for the shuffling; factors that vary together are shuffled
-together, since one of them alone would stand in for the other. Skill is balanced accuracy: the share placed in the right
-class, averaged over the classes, so that 1 ÷ classes is what drawing lots reaches, however unequal the classes are.
+The shuffling is that of Breiman 2001, "Random forests", Machine Learning 45, the model that of `learning`. Factors that
+vary together are shuffled together, since one of them alone would stand in for the other. Skill is balanced accuracy: the
+share placed in the right class, averaged over the classes, so that 1 ÷ classes is what drawing lots reaches, however
+unequal the classes are.
 
-Every resampling learns anew, so that intervals carry the choice of persons, the model's own wobble and the shuffling.
+Every resampling learns anew, so that intervals carry the choice of persons, of pairs of factors, and the shuffling.
 Resamplings share persons; the interval is widened for that as Nadeau and Bengio (2003, "Inference for the
 generalization error", Machine Learning 52) have it, for repeated cross-validation Bouckaert and Frank (2004).
 """
@@ -95,8 +96,13 @@ def weigh(
     """
     rng = np.random.default_rng(0)
     rows = _drawn(len(classes), params.largest_sample, rng)
+    sizes = classes.iloc[rows].value_counts()
+    # of a rare class a sample may hold too few to be in every fold
+    rows = rows[classes.iloc[rows].isin(sizes.index[sizes >= 2 * FOLDS])]
     material, classes = material.iloc[rows], classes.iloc[rows]
     y, names = pd.factorize(classes, sort=True)
+    if len(names) < 2:
+        return Weighed(len(y), len(names), Estimate(1, 1, 1), Estimate(0.5, 0.5, 0.5), 1, ranked((), np.empty((0, 0))))
     factors = [f for group in groups for f in group]
     coded = Coded.of([binned(_without_empty(material[f], rng) if ignore_missing else material[f]) for f in factors], y)
     places = [[factors.index(f) for f in group] for group in groups]

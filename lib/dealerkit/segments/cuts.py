@@ -47,7 +47,10 @@ class _Cloud:
 
     def far(self, centres: np.ndarray) -> np.ndarray:
         """Squared distances from the centres, less what is the same for all of them."""
-        return self.points @ np.vstack([-2 * centres.T, (centres**2).sum(axis=1)])
+        sides = np.empty((len(self.weighed), len(centres)))
+        sides[:-1] = -2 * centres.T
+        sides[-1] = np.einsum("ij,ij->i", centres, centres)
+        return self.points @ sides
 
     def off(self, centres: np.ndarray) -> float:
         """Squared distances from the nearest centre, less what does not depend on the centres."""
@@ -57,12 +60,12 @@ class _Cloud:
         """Centres after so many rounds, or when they move no more."""
         marks = np.eye(len(centres))
         for _round in range(rounds):
-            sums = self.weighed @ marks[self.far(centres).argmin(axis=1)]
+            sums = (self.weighed @ marks[self.far(centres).argmin(axis=1)]).T
             # a group that nobody is in stays where it is
-            after = np.where(sums[-1] > 0, sums[:-1] / np.maximum(sums[-1], 1e-300), centres.T).T
-            moved = ((after - centres) ** 2).sum()
+            after = np.divide(sums[:, :-1], sums[:, -1:], out=centres.copy(), where=sums[:, -1:] > 0)
+            moved = after - centres
             centres = after
-            if moved <= self.still:
+            if np.vdot(moved, moved) <= self.still:
                 break
         return centres
 
