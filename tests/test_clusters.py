@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dealerkit.params import ClusterParams
-from dealerkit.segments import clusters
+from dealerkit.segments import clusters, cuts
 from sklearn.metrics import adjusted_rand_score
 
 PARAMS = ClusterParams()
@@ -63,7 +63,7 @@ def test_one_long_cloud_is_cut_stably_and_still_has_no_groups():
     """K-means cuts it at the same places under every resampling; only the gap tells that nothing is there."""
     rng = np.random.default_rng(3)
     rows = np.column_stack([rng.normal(0, 6, 3000), rng.normal(0, 1, 3000)])
-    labels = clusters._kmeans(rows, 3, 0).labels_
+    labels = cuts.kmeans(rows, 3, np.random.default_rng(0), starts=4)[1]
     jaccard, _drawn = clusters.stability(rows, labels, np.random.default_rng(0), 20)
     assert jaccard.min() > 0.75
     assert clusters.valleys(rows, labels).max() < 0.25

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from dealerkit import charts, importance, stats
-from dealerkit.importance import differing, says, screening, target, tree, views, weighing
+from dealerkit.importance import differing, learning, says, screening, target, tree, views, weighing
 from dealerkit.params import ImportanceParams, Params
 from dealerkit.report.translate import Translator, fields
+from scipy.stats import ttest_ind
 
 T = Translator("en")
 PARAMS = Params(dealer="x", display_name="X")
@@ -257,6 +258,17 @@ def test_the_interval_is_widened_for_persons_shared_by_resamplings():
     assert (found.value, found.low, found.high) == pytest.approx((0.6, 0.6 - half, 0.6 + half), abs=1e-5)
 
 
+def test_a_class_too_rare_for_the_sample_is_left_out():
+    rng = np.random.default_rng(7)
+    classes = pd.Series(["a", "b"] * 3000 + ["c"] * 30, ids(6030))
+    material = pd.DataFrame({"x": (classes == "a") + rng.normal(0, 0.5, 6030)}, ids(6030))
+    found = weighing.weigh(material, classes, (("x",),), ImportanceParams(largest_sample=500))
+    assert (found.classes, found.has_skill) == (2, True)
+    assert found.persons < 500
+    nothing = weighing.weigh(material[:500], classes[:500].where(np.arange(500) < 9, "a"), (("x",),), LIMITS)
+    assert (nothing.classes, nothing.has_skill) == (1, False)
+
+
 def test_being_empty_tells_nothing_when_missing_is_ignored():
     classes = pd.Series(np.tile(["a", "b"], 200), ids(400))
     values = np.where(classes == "a", np.nan, np.random.default_rng(5).normal(size=400))
@@ -279,21 +291,30 @@ def test_the_order_of_rows_changes_nothing(studied):
 # ---- differences ---------------------------------------------------------------------------------------------------
 
 
+def compared(own: np.ndarray, others: np.ndarray) -> tuple[dict, dict]:
+    """What the two classes differ by, each from the other; one more person is of unknown value."""
+    found = differing._compared(np.r_[own, others, np.nan], np.repeat([0, 1, 1], [len(own), len(others), 1]), 2)
+    return tuple({name: values[k] for name, values in found.items()} for k in (0, 1))
+
+
 def test_differences_by_hand():
     own, others = np.array([1.0, 3.0] * 20), np.array([0.0, 2.0] * 30)
-    found = differing._row(own, others)
+    found, back = compared(own, others)
     pooled = np.sqrt((39 * own.var(ddof=1) + 59 * others.var(ddof=1)) / 98)
     d = 1 / pooled
     half = 1.959964 * np.sqrt(100 / 2400 + d**2 / 200)
     assert (found["n"], found["mean"], found["mean_others"]) == (40, 2.0, 1.0)
     assert (found["difference"], found["low"], found["high"]) == pytest.approx((d, d - half, d + half), abs=1e-6)
-    assert differing._row(own[:29], others) is None
+    assert found["p"] == pytest.approx(ttest_ind(own, others, equal_var=False).pvalue)
+    assert (back["n"], back["mean"], back["difference"]) == (60, 1.0, pytest.approx(-d))
+    assert found["told"] and not any(side["told"] for side in compared(own[:29], others))
 
 
 def test_means_are_those_of_the_values_as_they_are():
     ((level, given, pulled),) = differing._columns(pd.Series([*np.zeros(100), *np.ones(100), 1e6]))
     assert level is None and given.max() == 1e6 and pulled.max() == 1
-    assert differing._mean(np.append(given, np.nan)) == round((100 + 1e6) / 201, 6)
+    mean, mean_others = differing._parted(np.append(given, np.nan), np.repeat([0, 1, 0], [201, 0, 1]), 2)[1::2]
+    assert (mean[0], mean_others[1]) == pytest.approx(((100 + 1e6) / 201,) * 2)
 
 
 def test_differences_say_what_is_planted_and_not_more(studied):
@@ -467,3 +488,44 @@ def test_each_own_factor_is_named_with_what_became_of_it(studied):
 def test_without_own_factors_or_a_screening_the_table_has_no_rows(studied):
     assert views.own_factors(studied[1], T).empty
     assert views.own_factors(importance.Study(None), T).empty
+
+
+# ---- the model of bins ----------------------------------------------------------------------------------------------
+
+
+def coded(count: int = 500, seed: int = 0) -> learning.Coded:
+    """Four factors of a few bins; the class follows from the first, or from second and third together."""
+    rng = np.random.default_rng(seed)
+    bins = [rng.integers(0, size, count) for size in (3, 2, 2, 5)]
+    y = np.where(rng.random(count) < 0.1, rng.integers(0, 3, count), np.where(bins[0] == 2, 2, bins[1] == bins[2]))
+    return learning.Coded.of(bins, y)
+
+
+def test_a_pair_of_factors_is_learned_where_one_alone_tells_little():
+    rows = np.arange(500)
+    model = learning.learn(coded(), rows, coded().together(rows), np.arange(4))
+    other = coded(seed=1)
+    assert (1, 2) in [(a, b) for a, b, _table in model.pairs]
+    right = model.said(other, rows).argmax(axis=1) == other.y
+    assert right.mean() > 0.85
+
+
+def test_shuffling_a_group_is_asking_with_the_bins_of_others():
+    some, rows = coded(), np.arange(40, 500)
+    model = learning.learn(some, rows, some.together(rows), np.arange(4))
+    shuffles = np.random.default_rng(2).permuted(np.tile(np.arange(len(rows)), (2, 1)), axis=1)
+    for group in ([0], [1], [1, 2], [3, 0]):
+        found = model.said(some, rows) + model.shuffled(some, rows, group, shuffles)
+        for shuffle, said in zip(shuffles, found, strict=True):
+            codes = some.codes.copy()
+            codes[np.ix_(rows, group)] = some.codes[rows[shuffle]][:, group]
+            assert said == pytest.approx(model.said(replace(some, codes=codes), rows))
+
+
+def test_counts_of_those_learned_from_are_those_of_all_less_the_others():
+    some, fold = coded(), weighing.folds(coded().y, np.random.default_rng(0))
+    parts = [np.flatnonzero(fold == k) for k in range(weighing.FOLDS)]
+    everybody = sum(some.together(part) for part in parts)
+    assert np.array_equal(everybody - some.together(parts[0]), some.together(np.flatnonzero(fold != 0)))
+    for part in parts:
+        assert np.abs(np.bincount(some.y[part]) - np.bincount(some.y) / weighing.FOLDS).max() <= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ttest_ind
+from scipy.special import stdtr
 
 from dealerkit import stats
 from dealerkit.importance.screening import OTHER, Screened, is_text
@@ -14,6 +14,7 @@ from dealerkit.importance.target import Target
 PULLED_IN = 0.01
 #: Fewer persons of known value on either side carry no difference.
 FEWEST = 30
+_ROUNDED = ["mean", "mean_others", "difference", "low", "high"]
 COLUMNS = ["class", "factor", "level", "n", "mean", "mean_others", "difference", "low", "high", "p", "q", "follows"]
 
 
@@ -27,16 +28,20 @@ def differences(screened: Screened, classes: pd.Series, target: Target) -> pd.Da
     rows. Every factor that reached the last step of the screening is looked at, whatever it told, so that q holds.
     Empty cells are left out. ``follows`` says why a factor is no news (it defines the class), or is None.
     """
-    rows = []
+    names, parts = np.array(list(target.names), dtype=object), []
+    places = pd.Index(names).get_indexer(classes)
     for factor in screened.information.index:
         for level, given, values in _columns(screened.material[factor]):
-            for name in target.names:
-                own = (classes == name).to_numpy()
-                if (row := _row(values[own], values[~own])) is not None:
-                    if given is not values:
-                        row |= {"mean": _mean(given[own]), "mean_others": _mean(given[~own])}
-                    rows.append({"class": name, "factor": factor, "level": level, **row})
-    made = pd.DataFrame(rows, columns=[c for c in COLUMNS if c not in ("q", "follows")])
+            found = _compared(values, places, len(names))
+            if given is not values:
+                found["mean"], found["mean_others"] = _parted(given, places, len(names))[1::2]
+            told = found.pop("told")
+            head = {"class": names[told], "factor": [factor] * told.sum(), "level": [level] * told.sum()}
+            parts.append(head | {name: column[told] for name, column in found.items()})
+    columns = [c for c in COLUMNS if c not in ("q", "follows")]
+    made = pd.DataFrame({c: [value for part in parts for value in part[c]] for c in columns}, columns=columns)
+    made[_ROUNDED] = made[_ROUNDED].astype(float).round(6)
+    made["level"] = made["level"].astype(object)
     made["q"] = stats.false_discovery(made["p"]).round(6)
     made["follows"] = made["factor"].map(screened.follows).astype(object)
     made["follows"] = made["follows"].where(made["follows"].notna(), None)
@@ -59,21 +64,36 @@ def _columns(column: pd.Series):
         yield level, values, values
 
 
-def _mean(values: np.ndarray) -> float:
-    return round(float(np.nanmean(values)), 6)
+def _parted(values: np.ndarray, places: np.ndarray, count: int):
+    """Of each class the persons of known value and their mean, and of all others together: n, mean, m, mean_others."""
+    known = ~np.isnan(values)
+    values, places = values[known], places[known]
+    n = np.bincount(places, minlength=count)
+    mean = np.bincount(places, values, count) / np.maximum(n, 1)
+    m = len(values) - n
+    return n, mean, m, ((n * mean).sum() - n * mean) / np.maximum(m, 1)
 
 
-def _row(own: np.ndarray, others: np.ndarray) -> dict | None:
-    own, others = own[~np.isnan(own)], others[~np.isnan(others)]
-    n, m = len(own), len(others)
-    if min(n, m) < FEWEST:
-        return None
-    pooled = np.sqrt(((n - 1) * own.var(ddof=1) + (m - 1) * others.var(ddof=1)) / (n + m - 2))
-    gap = own.mean() - others.mean()
-    if pooled < 1e-12:
-        return None
-    d = gap / pooled
-    half = 1.959964 * np.sqrt((n + m) / (n * m) + d**2 / (2 * (n + m)))
-    p = float(ttest_ind(own, others, equal_var=False).pvalue)
-    parts = {"mean": own.mean(), "mean_others": others.mean(), "difference": d, "low": d - half, "high": d + half}
-    return {"n": n, **{k: round(float(v), 6) for k, v in parts.items()}, "p": p}
+def _compared(values: np.ndarray, places: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    """Each class against all others: n, mean, mean_others, difference, low, high, p; told: whether it may be said.
+
+    Args:
+        values: of each person; NaN where unknown.
+        places: class of each person, 0 … count−1.
+    """
+    n, mean, m, mean_others = _parted(values, places, count)
+    known = ~np.isnan(values)
+    about = np.bincount(places[known], (values - mean[places])[known] ** 2, count)
+    # of all others: what they lie about their own means, and these about the mean of them all
+    apart = (about + n * (mean - mean_others[:, None]) ** 2).sum(axis=1)
+    about_others = apart - about - n * (mean - mean_others) ** 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pooled = np.sqrt((about + about_others) / (n + m - 2))
+        d = (mean - mean_others) / pooled
+        half = 1.959964 * np.sqrt((n + m) / (n * m) + d**2 / (2 * (n + m)))
+        own, others = about / (n - 1) / n, about_others / (m - 1) / m
+        freedom = (own + others) ** 2 / (own**2 / (n - 1) + others**2 / (m - 1))
+        p = 2 * stdtr(freedom, -np.abs(mean - mean_others) / np.sqrt(own + others))
+        told = (np.minimum(n, m) >= FEWEST) & (pooled >= 1e-12)
+    named = {"n": n, "mean": mean, "mean_others": mean_others}
+    return named | {"difference": d, "low": d - half, "high": d + half, "p": p, "told": told}

@@ -104,7 +104,8 @@ def screen(owners: pd.DataFrame, target: Target, dictionary: pd.DataFrame, param
     left = [f for f in left if missing[f] <= params.max_missing_share]
     drops += [(f, "unreadable", None, np.nan) for f in left if not about["readable"][f]]
     left = [f for f in left if about["readable"][f]]
-    strength = correlations(material[left])
+    near = min(params.max_correlation, params.group_correlation) - 0.1
+    strength = correlations(material[left], near)
     left = _without_correlated(left, strength, missing, target.defining, params.max_correlation, drops)
     information = pd.Series({f: information_value(binned(material[f]), classes) for f in left}, dtype=float)
     least = params.min_information_value
@@ -119,20 +120,46 @@ def screen(owners: pd.DataFrame, target: Target, dictionary: pd.DataFrame, param
 def _without_constant(material: pd.DataFrame, factors: list[str], drops: list[tuple]) -> list[str]:
     left = []
     for name in factors:
-        known = material[name].dropna()
-        share = known.value_counts(normalize=True).max() if len(known) else np.nan
-        if len(known) and share >= CONSTANT_SHARE:
+        codes = pd.factorize(material[name])[0]
+        known = np.bincount(codes[codes >= 0])
+        share = known.max() / known.sum() if len(known) else np.nan
+        if share >= CONSTANT_SHARE:
             drops.append((name, "constant", None, share))
         else:
             left.append(name)
     return left
 
 
-def correlations(material: pd.DataFrame) -> pd.DataFrame:
-    """Absolute rank correlations (Spearman) of the numeric factors where both are known of 30 persons; else 0."""
-    numeric = material[[c for c in material if not is_text(material[c])]]
-    found = numeric.corr(method="spearman", min_periods=_FEWEST_PAIRS).abs().fillna(0.0).round(6)
-    return found.reindex(index=material.columns, columns=material.columns, fill_value=0.0)
+def correlations(material: pd.DataFrame, exact_from: float = 0.0) -> pd.DataFrame:
+    """Absolute rank correlations (Spearman) of the numeric factors where both are known of 30 persons; else 0.
+
+    Where factors are known of different persons, ranks among all of whom each is known come first; they are found anew
+    among the persons that a pair shares only where the correlation so reaches ``exact_from``.
+    """
+    numeric = [c for c in material if not is_text(material[c])]
+    values = material[numeric].to_numpy(float)
+    found, shared = _correlated(material[numeric].rank(pct=True).to_numpy() - 0.5)
+    known = np.diagonal(shared)
+    again = (found >= exact_from) & (shared < np.maximum.outer(known, known)) & (shared >= _FEWEST_PAIRS)
+    for a, b in zip(*np.nonzero(np.triu(again, 1)), strict=True):
+        pair = pd.DataFrame(values[:, [a, b]]).dropna()
+        found[a, b] = found[b, a] = _correlated(pair.rank(pct=True).to_numpy() - 0.5)[0][0, 1]
+    found = np.where(shared >= _FEWEST_PAIRS, found, 0.0)
+    made = pd.DataFrame(found.round(6), numeric, numeric)
+    return made.reindex(index=material.columns, columns=material.columns, fill_value=0.0)
+
+
+def _correlated(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Absolute correlations of columns over the rows that each pair of them shares (0 where one does not vary there),
+    and how many rows that are."""
+    known = ~np.isnan(values)
+    values, ones = np.where(known, values, 0.0), known.astype(float)
+    shared, sums, squares = ones.T @ ones, values.T @ ones, (values**2).T @ ones
+    n = np.maximum(shared, 1)
+    spread = squares - sums**2 / n  # of the row's column
+    within = np.sqrt(np.maximum(spread * spread.T, 0))
+    found = np.abs(values.T @ values - sums * sums.T / n) / np.where(within > 1e-9, within, np.inf)
+    return found.clip(0, 1), shared
 
 
 def _without_correlated(
@@ -146,10 +173,10 @@ def _without_correlated(
     """Of two that say the same, the one stays that defines the classes, else is less often missing, else comes first."""
     order = sorted(factors, key=lambda f: (f not in defining, round(missing[f], 2), factors.index(f)))
     kept: list[str] = []
-    for name in order:
-        nearest = max(kept, key=lambda k: strength.loc[name, k], default=None)
-        if nearest is not None and strength.loc[name, nearest] > limit:
-            drops.append((name, "correlated", nearest, strength.loc[name, nearest]))
+    for name, of in strength.loc[order].iterrows():
+        nearest = of[kept].idxmax() if kept else None
+        if nearest is not None and of[nearest] > limit:
+            drops.append((name, "correlated", nearest, of[nearest]))
         else:
             kept.append(name)
     return [f for f in factors if f in kept]
@@ -160,29 +187,40 @@ def binned(column: pd.Series) -> np.ndarray:
     bin of its own; or levels. Unknown is a bin too. The classes are not looked at."""
     if is_text(column):
         return pd.factorize(column, sort=True, use_na_sentinel=False)[0]
-    known = column.dropna()
-    if known.empty:
-        return np.zeros(len(column), dtype=np.int64)
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    return np.where(column.isna(), len(edges) + 1, np.searchsorted(edges, column.to_numpy(), side="left"))
+    values = column.to_numpy(float)
+    unknown = np.isnan(values)
+    if unknown.all():
+        return np.zeros(len(values), dtype=np.int64)
+    edges = np.unique(np.quantile(values[~unknown], np.linspace(0, 1, _BINS + 1)[1:-1]))
+    return np.where(unknown, len(edges) + 1, np.searchsorted(edges, values, side="left"))
 
 
 def information_value(bins: np.ndarray, classes: np.ndarray) -> float:
     """Information value of a factor on the class it tells most about, each class against all others.
 
-    It is `stats.information_value` of the classes one by one, all at once, since every resampling asks for it.
-
     Args:
         bins: bin of each person, 0, 1, …
         classes: class of each person, 0, 1, …
     """
-    width = int(classes.max()) + 1
-    events = np.bincount(bins * width + classes, minlength=(int(bins.max()) + 1) * width).reshape(-1, width)
-    total, n = events.sum(axis=0), events.sum(axis=1, keepdims=True)
-    share = total / len(classes)
-    weight = logit((events + PRIOR_ROWS * share) / (n + PRIOR_ROWS)) - logit(share)
-    parts = (events / total - (n - events) / (len(classes) - total)) * weight
-    return round(float(parts.sum(axis=0).max()), 6)
+    count, width = int(bins.max()) + 1, int(classes.max()) + 1
+    persons = np.bincount(bins * width + classes, minlength=count * width).reshape(-1, width)
+    return float(information_values(persons, np.array([0, count]))[0])
+
+
+def information_values(persons: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Information value of each factor on the class it tells most about.
+
+    It is `stats.information_value` of the classes one by one, all at once, since every resampling asks for it.
+
+    Args:
+        persons: how many of each class (columns) are in each bin, one factor's bins after the other's.
+        starts: first bin of each factor, and behind the last one.
+    """
+    total, n = persons[: starts[1]].sum(axis=0), persons.sum(axis=1, keepdims=True)
+    rows, share = total.sum(), total / total.sum()
+    weight = logit((persons + PRIOR_ROWS * share) / (n + PRIOR_ROWS)) - logit(share)
+    parts = (persons / total - (n - persons) / (rows - total)) * weight
+    return np.add.reduceat(parts, starts[:-1], axis=0).max(axis=1).round(6)
 
 
 def grouped(

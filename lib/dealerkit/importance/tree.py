@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier
 
 from dealerkit import stats
 from dealerkit.importance.screening import OTHER, is_text
 from dealerkit.importance.target import Target
-from dealerkit.importance.weighing import FOLDS, Estimate
+from dealerkit.importance.weighing import FOLDS, Estimate, folds
 from dealerkit.params import ImportanceParams
 
 MOST_LEAVES, _DEEPEST, _FEWEST_IN_LEAF, _LEAST_SHARE = 6, 4, 30, 0.02
@@ -32,13 +31,12 @@ class Split:
     unknown_is_yes: bool
     has_unknown: bool
 
-    def answers(self, material: pd.DataFrame) -> np.ndarray:
-        """Who says yes."""
-        column = material[self.factor]
+    def answers(self, column: pd.Series) -> np.ndarray:
+        """Who says yes, by the values of the factor."""
         if self.level is not None:
             return (column == self.level).to_numpy(bool)
-        yes = column.to_numpy(float) <= self.threshold
-        return np.where(column.isna(), self.unknown_is_yes, yes)
+        values = column.to_numpy(float)
+        return np.where(np.isnan(values), self.unknown_is_yes, values <= self.threshold)
 
 
 @dataclass(frozen=True)
@@ -67,11 +65,8 @@ class Node:
         """Position of the class guessed for each person."""
         if self.split is None:
             return np.full(len(material), self.guess)
-        yes = self.split.answers(material)
-        made = np.empty(len(material), dtype=int)
-        made[yes] = self.yes.guesses(material[yes])
-        made[~yes] = self.no.guesses(material[~yes])
-        return made
+        yes = self.split.answers(material[self.split.factor])
+        return np.where(yes, self.yes.guesses(material), self.no.guesses(material))
 
 
 @dataclass(frozen=True)
@@ -110,12 +105,13 @@ def rules(material: pd.DataFrame, classes: pd.Series, target: Target, params: Im
         params: largest sample to grow from; everybody is counted in the leaves.
     """
     names = tuple(target.names)
-    y = classes.map({name: k for k, name in enumerate(names)}).to_numpy()
-    guesses = np.empty(len(y), dtype=int)
-    for learned, tested in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(y, y):
-        tree = _grown(material.iloc[learned], y[learned], len(names), params.largest_sample)
-        guesses[tested] = tree.guesses(material.iloc[tested])
-    root = _grown(material, y, len(names), params.largest_sample)
+    y = pd.Index(names).get_indexer(classes)
+    asked = _Asked.of(material, y, len(names), params.largest_sample)
+    fold, guesses = folds(y, np.random.default_rng(0)), np.empty(len(y), dtype=int)
+    for k in range(FOLDS):
+        tested = fold == k
+        guesses[tested] = _grown(asked, np.flatnonzero(~tested)).guesses(material[tested])
+    root = _grown(asked, np.arange(len(y)))
     right = guesses == y
     return Rules(
         root,
@@ -132,59 +128,77 @@ def _share(right: np.ndarray) -> Estimate:
     return Estimate(*(round(float(v), 6) for v in (right.mean(), low, high)))
 
 
-def _grown(material: pd.DataFrame, y: np.ndarray, count: int, largest: int) -> Node:
-    rows = np.arange(len(y))
-    if len(rows) > largest:
-        rows = np.sort(np.random.default_rng(0).choice(rows, largest, replace=False))
-    asked, columns = [], []
-    for factor in material:
-        column = material[factor].iloc[rows]
-        if is_text(column):
+@dataclass(frozen=True)
+class _Asked:
+    """What can be asked of persons: each number, and each level of a text as 0 or 1, a column each."""
+
+    questions: list[tuple[str, str | None]]
+    columns: np.ndarray
+    material: pd.DataFrame
+    y: np.ndarray
+    count: int
+    largest: int
+
+    @classmethod
+    def of(cls, material: pd.DataFrame, y: np.ndarray, count: int, largest: int) -> _Asked:
+        """The questions that factors allow."""
+        questions, columns = [], []
+        for factor in material:
+            column = material[factor]
+            if not is_text(column):
+                questions.append((factor, None))
+                columns.append(column.to_numpy(np.float32))
+                continue
             levels = sorted(set(column.dropna()) - {OTHER})
             if len(levels) == 2 and column.isin(levels).all():
                 levels = levels[:1]  # the other one is the same question
-            asked += [(factor, level) for level in levels]
-            columns += [(column == level).to_numpy(float) for level in levels]
-        else:
-            asked.append((factor, None))
-            columns.append(column.to_numpy(float))
-    if not asked:
-        return Node(tuple(np.bincount(y, minlength=count)))
-    least = max(_FEWEST_IN_LEAF, int(_LEAST_SHARE * len(rows)))
+            questions += [(factor, level) for level in levels]
+            columns += [(column == level).to_numpy(np.float32) for level in levels]
+        return cls(questions, np.array(columns).T, material, y, count, largest)
+
+    def counts(self, rows: np.ndarray) -> tuple[int, ...]:
+        """How many of the persons are in each class."""
+        return tuple(np.bincount(self.y[rows], minlength=self.count).tolist())
+
+
+def _grown(asked: _Asked, rows: np.ndarray) -> Node:
+    """The tree learned from the persons, or from some of them drawn by lot, and counted over all of them."""
+    if not asked.questions:
+        return Node(asked.counts(rows))
+    some = rows
+    if len(rows) > asked.largest:
+        some = np.sort(np.random.default_rng(0).choice(rows, asked.largest, replace=False))
+    least = max(_FEWEST_IN_LEAF, int(_LEAST_SHARE * len(some)))
     model = DecisionTreeClassifier(
         max_leaf_nodes=MOST_LEAVES, max_depth=_DEEPEST, min_samples_leaf=least, random_state=0
-    ).fit(np.column_stack(columns), y[rows])
-    return _pruned(_node(model.tree_, 0, asked, material, y, count))
+    ).fit(asked.columns[some], asked.y[some])
+    return _pruned(_node(model.tree_, 0, asked, rows))
 
 
-def _node(tree, at: int, asked, material: pd.DataFrame, y: np.ndarray, count: int) -> Node:
-    """The fitted node with readable thresholds, counted over everybody."""
-    counts = tuple(int(n) for n in np.bincount(y, minlength=count))
+def _node(tree, at: int, asked: _Asked, rows: np.ndarray) -> Node:
+    """The fitted node with readable thresholds, counted over the persons in it."""
+    counts = asked.counts(rows)
     if tree.children_left[at] < 0:
         return Node(counts)
-    factor, level = asked[tree.feature[at]]
+    factor, level = asked.questions[tree.feature[at]]
     left, right = tree.children_left[at], tree.children_right[at]
+    column = asked.material[factor].iloc[rows]
     if level is not None:  # the fitted question is "is it not this level"
-        split = Split(factor, None, level, False, bool(material[factor].isna().any()))
+        split = Split(factor, None, level, False, bool(column.isna().any()))
         left, right = right, left
     else:
-        split = _readable(factor, float(tree.threshold[at]), bool(tree.missing_go_to_left[at]), material)
-    yes = split.answers(material)
+        split = _readable(factor, float(tree.threshold[at]), bool(tree.missing_go_to_left[at]), column)
+    yes = split.answers(column)
     if yes.all() or not yes.any():
         return Node(counts)
-    return Node(
-        counts,
-        split,
-        _node(tree, left, asked, material[yes], y[yes], count),
-        _node(tree, right, asked, material[~yes], y[~yes], count),
-    )
+    return Node(counts, split, _node(tree, left, asked, rows[yes]), _node(tree, right, asked, rows[~yes]))
 
 
-def _readable(factor: str, threshold: float, unknown_is_yes: bool, material: pd.DataFrame) -> Split:
+def _readable(factor: str, threshold: float, unknown_is_yes: bool, column: pd.Series) -> Split:
     """The question with its threshold at two or three figures, if that still splits; counts at a whole number."""
     if not np.isfinite(threshold):
         return Split(factor, threshold, None, unknown_is_yes, True)
-    values = material[factor].to_numpy(float)
+    values = column.to_numpy(float)
     known = values[~np.isnan(values)]
     unknown = len(known) < len(values)
     whole = len(known) and np.equal(known, np.round(known)).all()

@@ -1,10 +1,11 @@
 """How much each factor matters: what is lost on persons not learned from when its values are shuffled among them.
 
-Breiman 2001, "Random forests", Machine Learning 45, for the shuffling; factors that vary together are shuffled
-together, since one of them alone would stand in for the other. Skill is balanced accuracy: the share placed in the right
-class, averaged over the classes, so that 1 ÷ classes is what drawing lots reaches, however unequal the classes are.
+The shuffling is that of Breiman 2001, "Random forests", Machine Learning 45, the model that of `learning`. Factors that
+vary together are shuffled together, since one of them alone would stand in for the other. Skill is balanced accuracy: the
+share placed in the right class, averaged over the classes, so that 1 ÷ classes is what drawing lots reaches, however
+unequal the classes are.
 
-Every resampling learns anew, so that intervals carry the choice of persons, the model's own wobble and the shuffling.
+Every resampling learns anew, so that intervals carry the choice of persons, of pairs of factors, and the shuffling.
 Resamplings share persons; the interval is widened for that as Nadeau and Bengio (2003, "Inference for the
 generalization error", Machine Learning 52) have it, for repeated cross-validation Bouckaert and Frank (2004).
 """
@@ -15,16 +16,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from scipy.special import softmax, stdtrit
+from threadpoolctl import threadpool_limits
 
-from dealerkit.importance.screening import binned, information_value, is_text
+from dealerkit import stats
+from dealerkit.importance.learning import Coded, learn
+from dealerkit.importance.screening import binned, information_values
 from dealerkit.params import ImportanceParams
 
 FOLDS = 5
-_TREES, _SHUFFLES = 40, 3
+_SHUFFLES = 5
 _SHARE_TESTED = 1 / (FOLDS - 1)  # persons tested ÷ persons learned from
 
 
@@ -73,7 +74,7 @@ def _mean_and_half(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means over the first axis and half the width of their 95 % intervals."""
     count = len(values)
     spread = values.var(axis=0, ddof=1) * (1 / count + _SHARE_TESTED)
-    return values.mean(axis=0), student.ppf(0.975, count - 1) * np.sqrt(spread)
+    return values.mean(axis=0), stdtrit(count - 1, 0.975) * np.sqrt(spread)
 
 
 def weigh(
@@ -95,14 +96,20 @@ def weigh(
     """
     rng = np.random.default_rng(0)
     rows = _drawn(len(classes), params.largest_sample, rng)
+    sizes = classes.iloc[rows].value_counts()
+    # of a rare class a sample may hold too few to be in every fold
+    rows = rows[classes.iloc[rows].isin(sizes.index[sizes >= 2 * FOLDS])]
     material, classes = material.iloc[rows], classes.iloc[rows]
     y, names = pd.factorize(classes, sort=True)
-    factors = {f: _Factor.of(material[f], rng if ignore_missing else None) for group in groups for f in group}
+    if len(names) < 2:
+        return Weighed(len(y), len(names), Estimate(1, 1, 1), Estimate(0.5, 0.5, 0.5), 1, ranked((), np.empty((0, 0))))
+    factors = [f for group in groups for f in group]
+    coded = Coded.of([binned(_without_empty(material[f], rng) if ignore_missing else material[f]) for f in factors], y)
+    places = [[factors.index(f) for f in group] for group in groups]
     found = []
-    for turn in range(-(-params.repeats // FOLDS)):
-        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=turn)
-        for learned, tested in folds.split(np.zeros(len(y)), y):
-            found.append(_resampled(factors, groups, y, learned, tested, params.min_information_value, rng))
+    with threadpool_limits(1):
+        for _turn in range(-(-params.repeats // FOLDS)):
+            found += _resampled(coded, places, folds(y, rng), params.min_information_value, rng)
     accuracy, auc, losses = (np.array(part) for part in zip(*found, strict=True))
     done = Weighed(len(y), len(names), corrected(accuracy), corrected(auc), 1 / len(names), pd.DataFrame())
     ranking = ranked(groups, losses) if done.has_skill else ranked((), losses[:, :0])
@@ -113,73 +120,63 @@ def _drawn(count: int, largest: int, rng) -> np.ndarray:
     return np.arange(count) if count <= largest else np.sort(rng.choice(count, largest, replace=False))
 
 
-@dataclass(frozen=True)
-class _Factor:
-    """A factor as columns of numbers for the model (one per level), and as bins for its information value."""
-
-    columns: np.ndarray
-    bins: np.ndarray
-
-    @classmethod
-    def of(cls, column: pd.Series, rng) -> _Factor:
-        """With ``rng`` empty cells are drawn from other persons."""
-        known = column.notna().to_numpy()
-        if rng is not None and known.any() and not known.all():
-            column = column.copy()
-            column[~known] = rng.choice(column[known].to_numpy(), (~known).sum())
-        if is_text(column):
-            levels = sorted(column.dropna().unique())
-            columns = np.column_stack([(column == level).to_numpy(np.float32) for level in levels])
-        else:
-            columns = column.to_numpy(np.float32)[:, None]
-        return cls(columns, binned(column))
+def _without_empty(column: pd.Series, rng) -> pd.Series:
+    """The factor with its empty cells drawn from other persons."""
+    known = column.notna().to_numpy()
+    if not known.any() or known.all():
+        return column
+    column = column.copy()
+    column[~known] = rng.choice(column[known].to_numpy(), (~known).sum())
+    return column
 
 
-def _resampled(factors, groups, y, learned, tested, least, rng) -> tuple[float, float, np.ndarray]:
+def folds(y: np.ndarray, rng) -> np.ndarray:
+    """Fold of each person, 0, 1, …, drawn by lot within each class."""
+    made = np.empty(len(y), dtype=int)
+    made[np.lexsort([rng.random(len(y)), y])] = np.arange(len(y)) % FOLDS
+    return made
+
+
+def _resampled(coded: Coded, groups: list[list[int]], fold: np.ndarray, least: float, rng) -> list[tuple]:
+    """For each fold, learned from all others: accuracy, AUC, and what is lost of the accuracy by shuffling each group."""
+    parts = [np.flatnonzero(fold == k) for k in range(FOLDS)]
+    counts = [coded.together(part) for part in parts]
+    everybody = sum(counts)
+    return [
+        _tried(coded, groups, np.flatnonzero(fold != k), parts[k], everybody - counts[k], least, rng)
+        for k in range(FOLDS)
+    ]
+
+
+def _tried(coded, groups, learned, tested, together, least, rng) -> tuple[float, float, np.ndarray]:
     """Skill on the persons not learned from (accuracy, AUC), and what is lost of it by shuffling each group."""
-    told = [f for f, factor in factors.items() if information_value(factor.bins[learned], y[learned]) >= least]
-    losses = np.zeros(len(groups))
-    if not told:
-        return 1 / (y.max() + 1), 0.5, losses
-    x = np.hstack([factors[f].columns for f in told])
-    owner = np.repeat(np.arange(len(told)), [factors[f].columns.shape[1] for f in told])
-    model = RandomForestClassifier(
-        _TREES,
-        min_samples_leaf=max(3, len(learned) // 400),
-        class_weight="balanced",
-        random_state=0,
-        n_jobs=1,
-    ).fit(x[learned], y[learned])
-    chances = model.predict_proba(x[tested])
-    skill = _balanced(y[tested], chances.argmax(axis=1))
-    spans = [np.isin(owner, [told.index(f) for f in group if f in told]) for group in groups]
-    in_trees = np.unique(np.concatenate([tree.tree_.feature for tree in model.estimators_]))
-    used = [i for i, span in enumerate(spans) if span[in_trees[in_trees >= 0]].any()]
-    if used:
-        losses[used] = skill - _shuffled_skills(model, x[tested], y[tested], [spans[i] for i in used], rng)
-    return skill, _auc(y[tested], chances), losses
-
-
-def _shuffled_skills(model, x: np.ndarray, y: np.ndarray, spans: list[np.ndarray], rng) -> np.ndarray:
-    """Skill with each span of columns shuffled together, averaged over `_SHUFFLES` shuffles."""
-    many = np.tile(x, (len(spans) * _SHUFFLES, 1))
-    for i, span in enumerate(np.repeat(np.arange(len(spans)), _SHUFFLES)):
-        block = many[i * len(x) : (i + 1) * len(x)]
-        block[:, spans[span]] = x[rng.permutation(len(x))][:, spans[span]]
-    guessed = model.predict_proba(many).argmax(axis=1).reshape(len(spans), -1)
-    return np.array([_balanced(np.tile(y, _SHUFFLES), row) for row in guessed])
+    told = information_values(np.diagonal(together, axis1=1, axis2=2).T.astype(float), coded.starts)
+    order = np.argsort(-told, kind="stable")
+    order, losses, y = order[told[order] >= least], np.zeros(len(groups)), coded.y[tested]
+    shuffles = rng.permuted(np.tile(np.arange(len(y)), (_SHUFFLES, 1)), axis=1)
+    if not len(order):
+        return 1 / (coded.y.max() + 1), 0.5, losses
+    model = learn(coded, learned, together, order)
+    said, used = model.said(coded, tested), set(order.tolist())
+    skill = _balanced(y, said.argmax(axis=1))
+    for i, group in enumerate(groups):
+        if used & set(group):
+            guessed = (said + model.shuffled(coded, tested, group, shuffles)).argmax(axis=2)
+            losses[i] = skill - _balanced(y, guessed)
+    return skill, _auc(y, softmax(said, axis=1)), losses
 
 
 def _balanced(y: np.ndarray, guessed: np.ndarray) -> float:
-    """Share placed right in each class, averaged over the classes."""
+    """Share placed right in each class, averaged over the classes and over the rows of guesses."""
     sizes = np.bincount(y)
-    right = np.bincount(y[guessed == y], minlength=len(sizes))
-    return float(np.mean(right[sizes > 0] / sizes[sizes > 0]))
+    worth = 1 / (sizes * (sizes > 0).sum()).clip(1)
+    right = guessed == y
+    return float((right if right.ndim == 1 else right.mean(axis=0)) @ worth[y])
 
 
 def _auc(y: np.ndarray, chances: np.ndarray) -> float:
     """Area under the curve of each class against the others, averaged over the classes."""
-    return float(np.mean([roc_auc_score(y == k, chances[:, k]) for k in range(chances.shape[1])]))
+    return float(np.mean([stats.auc(y == k, chances[:, k]) for k in range(chances.shape[1])]))
 
 
 def ranked(groups: tuple[tuple[str, ...], ...], losses: np.ndarray) -> pd.DataFrame:

@@ -11,22 +11,18 @@ components").
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import cdist
 from scipy.special import ndtri
-from scipy.stats import rankdata
-from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score, silhouette_score
-from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from dealerkit.messages import N_
 from dealerkit.params import ClusterParams
+from dealerkit.segments import cuts
 
 #: Bounds of Hennig (2007): below the first not to be trusted, from the second valid, from the third highly stable.
 STABLE = (0.6, 0.75, 0.85)
@@ -41,6 +37,8 @@ PER_CLUSTER = 20
 #: Rows on which methods are compared, and of the hierarchy.
 EVIDENCE_ROWS, WARD_ROWS, SILHOUETTE_ROWS = 4000, 2000, 2000
 FIRST_REPEATS, REFERENCES = 12, 3
+#: Rounds of k-means after which a bootstrap sample chooses between its starts.
+SHORT = 6
 
 VERDICTS = {
     "groups": N_("groups"),
@@ -228,13 +226,12 @@ def _clustered(enough, scores, filled, left_out, ks, params: ClusterParams, cons
     learned = _drawn(whole, params.largest_sample, rng)
     sample = _drawn(whole, EVIDENCE_ROWS, rng)
     references = [reference(sample, rng) for _ in range(REFERENCES)]
-    ward = _Ward(_drawn(sample, WARD_ROWS, rng))
-    rows = pd.DataFrame([_evidence(sample, references, ward, k, rng, params) for k in ks])
+    rows = _evidence(sample, references, ks, rng, params)
     k = _best_k(rows, params.min_share)
-    model = _kmeans(learned, k, seed, starts=10)
-    far = model.transform(whole)
+    centres, learned_labels = cuts.kmeans(learned, k, rng, starts=10)
+    far = cdist(whole, centres)
     labels = far.argmin(axis=1)
-    jaccard, repeats = stability(learned, model.predict(learned), rng, params.repeats)
+    jaccard, repeats = stability(learned, learned_labels, rng, params.repeats)
     valley = valleys(whole, labels)
     rows["chosen"] = rows["k"] == k
     rows.loc[rows["chosen"], ["jaccard", "valley_share"]] = [jaccard.min(), valley.min()]
@@ -273,62 +270,40 @@ def _drawn(rows: np.ndarray, most: int, rng) -> np.ndarray:
     return rows[np.sort(rng.choice(len(rows), most, replace=False))]
 
 
-def _kmeans(rows: np.ndarray, k: int, seed: int, starts: int = 4) -> KMeans:
-    return KMeans(k, n_init=starts, random_state=seed, max_iter=100, tol=1e-4).fit(rows)
-
-
-def _silhouette(rows: np.ndarray, labels: np.ndarray) -> float:
-    some = slice(None, None, -(-len(rows) // SILHOUETTE_ROWS))
-    if len(np.unique(labels[some])) < 2:
-        return 0.0
-    return float(silhouette_score(rows[some], labels[some]))
-
-
 def reference(rows: np.ndarray, rng) -> np.ndarray:
     """Rows without groups that resemble the given ones: the same values of each factor, joined by a Gaussian copula
     with the same rank correlations."""
     n = len(rows)
-    normal = ndtri((np.apply_along_axis(rankdata, 0, rows) - 0.5) / n)
+    normal = ndtri((pd.DataFrame(rows).rank().to_numpy() - 0.5) / n)
     together = np.corrcoef(normal.T) + 1e-9 * np.eye(rows.shape[1])
     drawn = rng.standard_normal(rows.shape) @ np.linalg.cholesky(together).T
     places = drawn.argsort(axis=0).argsort(axis=0)
     return np.take_along_axis(np.sort(rows, axis=0), places, axis=0)
 
 
-class _Ward:
-    """Ward's hierarchy of some rows; other rows go to the nearest centre of a cut."""
-
-    def __init__(self, rows: np.ndarray):
-        self.rows, self.tree = rows, linkage(rows, "ward")
-
-    def labels(self, rows: np.ndarray, k: int) -> np.ndarray:
-        own = fcluster(self.tree, k, "maxclust")
-        centres = np.array([self.rows[own == c].mean(axis=0) for c in np.unique(own)])
-        return ((rows[:, None, :] - centres) ** 2).sum(axis=2).argmin(axis=1)
-
-
-def _mixture(rows: np.ndarray, k: int, start: np.ndarray) -> np.ndarray:
-    """Labels of a Gaussian mixture with full covariances that starts from the centres of k-means."""
-    model = GaussianMixture(k, means_init=start, init_params="random_from_data", reg_covar=1e-2, max_iter=60, tol=1e-3, random_state=0)  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # not converged in 60 steps: the labels are compared all the same
-        return model.fit_predict(rows)
-
-
-def _evidence(rows: np.ndarray, references: list, ward: _Ward, k: int, rng, params: ClusterParams) -> dict:
-    model = _kmeans(rows, k, k)
-    labels = model.labels_
-    none = [_silhouette(r, _kmeans(r, k, k, starts=2).labels_) for r in references]
-    return {
-        "k": k,
-        "smallest_share": float(np.bincount(labels, minlength=k).min() / len(rows)),
-        "silhouette": _silhouette(rows, labels),
-        "reference_silhouette": float(np.mean(none)),
-        "jaccard": float(stability(rows, labels, rng, min(FIRST_REPEATS, params.repeats))[0].min()),
-        "valley_share": float(valleys(rows, labels).min()),
-        "ward_agreement": float(adjusted_rand_score(labels, ward.labels(rows, k))),
-        "mixture_agreement": float(adjusted_rand_score(labels, _mixture(rows, k, model.cluster_centers_))),
+def _evidence(rows: np.ndarray, references: list, ks: range, rng, params: ClusterParams) -> pd.DataFrame:
+    """A row per number of groups: what `Clustered.evidence` holds, but for the cut that is chosen."""
+    found = [cuts.kmeans(rows, k, rng, starts=4)[1] for k in ks]
+    ward = cuts.Ward(_drawn(rows, WARD_ROWS, rng))
+    none = [_silhouettes(r, [cuts.kmeans(r, k, rng, starts=2)[1] for k in ks]) for r in references]
+    repeats = min(FIRST_REPEATS, params.repeats)
+    made = {
+        "k": list(ks),
+        "smallest_share": [np.bincount(labels, minlength=k).min() / len(rows) for k, labels in zip(ks, found)],
+        "silhouette": _silhouettes(rows, found),
+        "reference_silhouette": np.mean(none, axis=0),
+        "jaccard": [stability(rows, labels, rng, repeats)[0].min() for labels in found],
+        "valley_share": [valleys(rows, labels).min() for labels in found],
+        "ward_agreement": [cuts.agreement(labels, ward.labels(rows, k)) for k, labels in zip(ks, found)],
+        "mixture_agreement": [cuts.agreement(labels, cuts.mixture(rows, labels)) for labels in found],
     }
+    return pd.DataFrame(made)
+
+
+def _silhouettes(rows: np.ndarray, found: list[np.ndarray]) -> list[float]:
+    """Mean silhouettes of cuts, of every n-th row of many."""
+    some = slice(None, None, -(-len(rows) // SILHOUETTE_ROWS))
+    return cuts.silhouettes(rows[some], [labels[some] for labels in found])
 
 
 def stability(rows: np.ndarray, labels: np.ndarray, rng, repeats: int) -> tuple[np.ndarray, int]:
@@ -336,13 +311,11 @@ def stability(rows: np.ndarray, labels: np.ndarray, rng, repeats: int) -> tuple[
     samples were drawn: it stops early when no cluster's interval holds one of the bounds `STABLE`."""
     k, n = int(labels.max()) + 1, len(rows)
     seen = []
-    for b in range(repeats):
-        drawn = rng.integers(0, n, n)
-        unique, count = np.unique(drawn, return_counts=True)
-        model = KMeans(k, n_init=2, random_state=b, max_iter=50, tol=1e-3)
-        found = model.fit_predict(rows[unique], sample_weight=count)
-        both = np.zeros((k, k))
-        np.add.at(both, (labels[unique], found), 1)
+    for _repeat in range(repeats):
+        count = np.bincount(rng.integers(0, n, n), minlength=n)
+        drawn = np.flatnonzero(count)
+        found = cuts.kmeans(rows[drawn], k, rng, 2, count[drawn], SHORT)[1]
+        both = np.bincount(labels[drawn] * k + found, minlength=k * k).reshape(k, k)
         either = both.sum(axis=1)[:, None] + both.sum(axis=0)[None, :] - both
         seen.append((both / np.maximum(either, 1)).max(axis=1))
         if len(seen) >= 10 and _clear(np.array(seen)):

@@ -97,15 +97,26 @@ def class_tables(
 
 
 def _sums(members: pd.DataFrame, by: pd.Series, at_edge: pd.Series) -> pd.DataFrame:
-    yuan, visits = (members[c].astype(float) for c in ("spend_yuan_24m", "visits_count_24m"))
-    grouped = pd.DataFrame({"class": by, "yuan": yuan, "visits": visits, "edge": at_edge}).groupby("class")
-    made = grouped.agg(
-        persons=("edge", "size"), at_edge=("edge", "sum"), yuan=("yuan", _whole), visits=("visits", "mean")
+    yuan, visits = (members[c].to_numpy(float, na_value=np.nan) for c in ("spend_yuan_24m", "visits_count_24m"))
+    codes, classes = pd.factorize(by, sort=True)
+
+    def summed(values, where) -> tuple[np.ndarray, np.ndarray]:
+        return tuple(np.bincount(codes[where], weights, len(classes)) for weights in (values[where], None))
+
+    persons = np.bincount(codes, minlength=len(classes))
+    (paid, payers), (came, comers) = (summed(values, ~np.isnan(values)) for values in (yuan, visits))
+    paid, came = np.where(payers > 0, paid, np.nan), np.where(comers > 0, came, np.nan)
+    total = np.nansum(paid)
+    return pd.DataFrame(
+        {
+            "class": classes,
+            "persons": persons,
+            "at_edge": np.bincount(codes, at_edge, len(classes)),
+            "visits_per_person": came / np.maximum(comers, 1),
+            "yuan_share": paid / total if total else np.nan,
+            "yuan_per_person": paid / np.maximum(persons, 1),
+        }
     )
-    total = made["yuan"].sum()
-    made["yuan_share"] = made["yuan"] / total if total else np.nan
-    made["yuan_per_person"] = made["yuan"] / made["persons"]
-    return made.rename(columns={"visits": "visits_per_person"}).drop(columns="yuan").reset_index()
 
 
 def _whole(yuan: pd.Series) -> float:
