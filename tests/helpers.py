@@ -10,7 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import traceback
+import uuid
 from pathlib import Path
 
 import nbformat
@@ -126,6 +128,64 @@ def as_files(rows: dict[str, list]) -> dict[str, str]:
     """The rows of `small_dealer` as CSV files."""
     heads = {"customers.csv": CUSTOMERS, "vehicles.csv": VEHICLES, "visits.csv": VISITS}
     return {name: table(heads[name], lines) for name, lines in rows.items()}
+
+
+# ---- runs of make that can be watched ----------------------------------------------------------------------------
+
+WAYS = {"warm": "1", "cold": "0"}
+OPEN_RUN = "from dealerkit.run import open_run\nrun = open_run(dealer, as_of, overrides, page)"
+
+
+class Running(Project):
+    """A project with one notebook and one dealer, `small`, whose runs have processes that can be told from others."""
+
+    def __init__(self, folder: Path, *cells: str):
+        super().__init__(folder)
+        (folder / "notebooks").unlink()
+        (folder / "notebooks").mkdir()
+        parameters = 'dealer = "small"\nas_of = None\noverrides = {}\npage = "90-summary"'
+        content = nbformat.v4.new_notebook(
+            metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
+        )
+        content.cells = [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+        content.cells += [nbformat.v4.new_code_cell(cell) for cell in cells]
+        nbformat.write(content, folder / "notebooks/90-summary.ipynb")
+        self.dealer("small", {"notes.txt": "none"})
+        self.mark = uuid.uuid4().hex
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return super().environment(TEST_MARK=self.mark, **more)
+
+    def start(self, *arguments: str, way: str = "warm", **more: str) -> subprocess.Popen:
+        """`make report` in a process group of its own, as a shell starts it."""
+        return subprocess.Popen(
+            ["make", "READY=", "READY_DEV=", *(arguments or ("report", "DEALER=small"))],
+            cwd=self.folder,
+            env=self.environment(WARM=WAYS[way], **more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def processes(self, name: str = "") -> list[int]:
+        """Processes that were started from here and whose command line holds the name."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+                if state != "Z" and f"TEST_MARK={self.mark}".encode() in (folder / "environ").read_bytes():
+                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    found += [int(folder.name)] if name in command else []
+        return found
+
+
+def until(true, seconds: float = 60):
+    """What ``true`` gives, as soon as that is something; the last of it when the time is over."""
+    end = time.monotonic() + seconds
+    while not (found := true()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return found
 
 
 # ---- the commands in this process, without the start of a kernel ------------------------------------------------

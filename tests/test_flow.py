@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
+import nbformat
 import pyarrow.parquet as pq
 import pytest
 from dealerkit import tables
@@ -40,6 +41,11 @@ class Flow:
     @property
     def build(self) -> Path:
         return self.project.folder / "build" / self.dealer
+
+    @property
+    def as_of(self) -> str:
+        """The day that the audit found."""
+        return json.loads((self.build / "10-audit/facts.json").read_text(encoding="utf-8"))["as_of"]["value"]
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every page and every table."""
@@ -322,16 +328,27 @@ def test_pages_render_in_a_browser_without_console_errors(flow):
 # ---- same inputs, same bytes ----------------------------------------------------------------------------------------
 
 
-def test_everything_made_again_has_the_same_bytes_with_more_threads(flow):
-    """build/ and reports/ deleted, the memory kept, two threads instead of one; for one of the dealers."""
-    if flow.dealer != "demo":
-        pytest.skip("one dealer is enough")
-    before = flow.hashes()
-    assert (flow.project.folder / "data/state/demo/snapshots/2026-09-30.json").is_file()
+def outputs(flow: Flow) -> dict[str, list]:
+    """Source and outputs of each cell of the notebooks that ran."""
+    return {
+        stage: [(c.source, c.get("outputs")) for c in nbformat.read(flow.build / f"{stage}.ipynb", as_version=4).cells]
+        for stage in STAGES
+    }
+
+
+def test_everything_made_again_is_the_same_without_the_warm_parent_and_with_more_threads(flow):
+    """build/ and reports/ deleted, the memory kept; every cell of every notebook, and the bytes of tables and pages."""
+    before, cells = flow.hashes(), outputs(flow)
+    assert (flow.project.folder / f"data/state/{flow.dealer}/snapshots/{flow.as_of}.json").is_file()
     shutil.rmtree(flow.project.folder / "build")
     shutil.rmtree(flow.project.folder / "reports")
-    done = flow.project.make("report", "DEALER=demo", DEALERKIT_THREADS="2")
+    done = flow.project.make("report", f"DEALER={flow.dealer}", DEALERKIT_THREADS="2", WARM="0")
     assert done.returncode == 0, done.stderr
+    again = outputs(flow)
+    for stage in STAGES:
+        assert len(cells[stage]) == len(again[stage]) > 5
+        for number, (first, second) in enumerate(zip(cells[stage], again[stage], strict=True), 1):
+            assert first == second, f"{stage}, cell {number}"
     after = flow.hashes()
     assert {name for name in before if before[name] != after.get(name)} == set()
     assert set(before) == set(after) and len(before) > 30

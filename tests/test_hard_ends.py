@@ -6,78 +6,34 @@ After each: a clear message, an exit code that is not 0, no process left, nothin
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
-import uuid
 from pathlib import Path
 
-import nbformat
 import pytest
-from helpers import Project
-from nbformat import v4
+from helpers import OPEN_RUN, WAYS, Running, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
-WAYS = {"warm": "1", "cold": "0"}
 SLEEP = 'import time\nPath("asleep").write_text(str(os.getpid()))\ntime.sleep(120)'
 CELLS = (
-    "from dealerkit.run import open_run\nrun = open_run(dealer, as_of, overrides, page)",
+    OPEN_RUN,
     'run.fact("as_of", "2026-09-30")\nrun.headline("All is well")',
     'import os\nfrom pathlib import Path\nif Path("trouble").exists():\n    exec(Path("trouble").read_text())',
 )
 
 
-class Running(Project):
-    """A project whose one notebook does what the file `trouble` says, and whose processes can be told."""
+class Troubled(Running):
+    """A project whose notebook does what the file `trouble` says."""
 
     def __init__(self, folder: Path):
-        super().__init__(folder)
-        (folder / "notebooks").unlink()
-        (folder / "notebooks").mkdir()
-        parameters = 'dealer = "small"\nas_of = None\noverrides = {}\npage = "90-summary"'
-        content = v4.new_notebook(
-            metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
-        )
-        content.cells = [v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})]
-        content.cells += [v4.new_code_cell(cell) for cell in CELLS]
-        nbformat.write(content, folder / "notebooks/90-summary.ipynb")
-        self.dealer("small", {"notes.txt": "none"})
-        self.mark = uuid.uuid4().hex
-
-    def environment(self, **more: str) -> dict[str, str]:
-        return super().environment(TEST_MARK=self.mark, **more)
+        super().__init__(folder, *CELLS)
 
     def trouble(self, code: str) -> None:
         (self.folder / "trouble").write_text(code, encoding="utf-8")
-
-    def start(self, *arguments: str, way: str = "warm", **more: str) -> subprocess.Popen:
-        """`make report` in a process group of its own, as a shell starts it."""
-        return subprocess.Popen(
-            ["make", "READY=", "READY_DEV=", *(arguments or ("report", "DEALER=small"))],
-            cwd=self.folder,
-            env=self.environment(WARM=WAYS[way], **more),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def processes(self, name: str = "") -> list[int]:
-        """Processes that were started from here and whose command line holds the name."""
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-                if state != "Z" and f"TEST_MARK={self.mark}".encode() in (folder / "environ").read_bytes():
-                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    found += [int(folder.name)] if name in command else []
-        return found
 
     def asleep(self) -> int:
         """Process id of the kernel, once its cell sleeps."""
@@ -105,23 +61,15 @@ class Running(Project):
         assert not left and not self.processes()
 
 
-def until(true, seconds: float = 60):
-    """What ``true`` gives, as soon as that is something; the last of it when the time is over."""
-    end = time.monotonic() + seconds
-    while not (found := true()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return found
-
-
 @pytest.fixture
 def project(tmp_path):
-    running = Running(tmp_path)
+    running = Troubled(tmp_path)
     yield running
     for process in running.processes():
         os.kill(process, signal.SIGKILL)
 
 
-def status(project: Running) -> dict:
+def status(project: Troubled) -> dict:
     return json.loads((project.folder / "build/small/status.json").read_text(encoding="utf-8"))
 
 
@@ -226,31 +174,6 @@ def test_two_runs_of_one_dealer_at_once(project):
     os.killpg(first.pid, signal.SIGINT)
     project.ended(first)
     project.completes()
-
-
-def test_a_parent_that_cannot_start_is_done_without(project):
-    """Each recipe then runs its command itself."""
-    lib = project.folder / "lib"
-    lib.unlink()
-    shutil.copytree(Path(__file__).parents[1] / "lib", lib)
-    (lib / "dealerkit/chain/parent.py").write_text("raise SystemExit(3)\n", encoding="utf-8")
-    running = project.start("report", "DEALER=small", PYTHONPATH=str(lib))
-    said = running.communicate(timeout=120)[0]
-    assert running.returncode == 0, said
-    assert (project.folder / "reports/small/index.html").exists() and not project.processes()
-
-
-def test_nothing_to_do_starts_no_parent(project):
-    project.completes()
-    lib = project.folder / "lib"
-    lib.unlink()
-    shutil.copytree(Path(__file__).parents[1] / "lib", lib)
-    (lib / "dealerkit/chain/parent.py").write_text(
-        "from pathlib import Path\nPath('started').touch()\n", encoding="utf-8"
-    )
-    running = project.start("report", "DEALER=small", PYTHONPATH=str(lib))
-    assert running.communicate(timeout=60)[0] == "reports/small/index.html\n"
-    assert running.returncode == 0 and not (project.folder / "started").exists()
 
 
 def test_a_parent_killed_in_a_batch_is_started_again(project):

@@ -97,6 +97,7 @@ def _be_kernel(arguments: list[str], environment: dict[str, str], folder: str) -
     """What `python -m ipykernel_launcher` does, in a process that has the imports behind it."""
     import random
 
+    import ipykernel_launcher
     import numpy as np
     import pandas as pd
     from ipykernel.kernelapp import IPKernelApp
@@ -105,7 +106,7 @@ def _be_kernel(arguments: list[str], environment: dict[str, str], folder: str) -
     os.environ.update(environment)
     os.chdir(folder)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.argv = ["ipykernel_launcher", *arguments]
+    sys.argv = [ipykernel_launcher.__file__, *arguments]
     # As in a kernel that imports them itself: pandas asks at import whether it writes to a terminal, and numbers drawn
     # without a seed are not those of another kernel.
     pd.set_option("display.max_columns", 20)

@@ -183,11 +183,11 @@ class Parent:
             other.close()
         os.environ.clear()
         os.environ.update(asked["environment"])
-        os.environ["TMPDIR"] = tempfile.tempdir = request.folder
         os.chdir(asked["folder"])
         os.umask(asked["umask"])
         if asked["arguments"][0] == "execute":
             Manager.fork = Fork()
+        tempfile.tempdir = request.folder  # what is left there goes with the request
 
 
 def main(arguments: list[str]) -> None:
@@ -197,6 +197,8 @@ def main(arguments: list[str]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if sys.path[0] in ("", os.getcwd()):
         del sys.path[0]  # as in a kernel
+    # matplotlib asks at import; a kernel says this before its first cell, unless somebody else has.
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     import_spared()
     for name in FIRST:
         importlib.import_module(name)
