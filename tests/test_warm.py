@@ -25,7 +25,7 @@ HABITS = (
     "1 / 3, 'a' * 200, {'b': 1, 'a': 2}, {'x', 'y', 'z'}",
     "pd.get_option('display.max_columns'), pd.get_option('display.width'), np.get_printoptions()['precision']",
     "__name__, sys.path[0], sorted(p for p in sys.path if 'site-packages' not in p), sys.argv[0].rpartition('/')[2]",
-    "sorted(k for k in os.environ if k not in ('DEALERKIT_PARENT', 'WARM', 'JPY_PARENT_PID', 'PYDEVD_USE_FRAME_EVAL')), os.getcwd()",
+    "import os\nsorted(k for k in os.environ if k not in ('DEALERKIT_PARENT', 'WARM', 'JPY_PARENT_PID', 'PYDEVD_USE_FRAME_EVAL')), os.getcwd()",
     "import logging\nlogging.getLogger('mine').warning('of a logger'), logging.getLogger().handlers, logging.getLogger().level",
     "import signal\nsignal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGCHLD)",
     "import gc\ngc.isenabled(), gc.get_threshold(), sys.getrecursionlimit(), os.umask(0o077)",
