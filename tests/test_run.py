@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from datetime import date
 
@@ -53,6 +54,16 @@ def test_by_hand_everything_goes_to_scratch_and_make_writes_beside_its_target(ro
     assert not (root / "build/small/20-customers").exists()
     # another page opened while that stage runs is by hand
     assert open_run("small", page="90-summary").out_dir == root / "build/small/scratch/90-summary"
+
+
+def test_only_by_make_is_what_was_imported_set_apart_from_the_collector(root, monkeypatch):
+    gc.unfreeze()
+    open_run("small", page="20-customers")
+    assert gc.get_freeze_count() == 0
+    monkeypatch.setenv("DEALERKIT_STAGE", "20-customers")
+    open_run("small", page="20-customers")
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
 
 
 def test_tables_are_listed_and_read(root):

@@ -6,6 +6,8 @@ built and saves below `build/<dealer>/scratch/`, so trying things never changes 
 
 from __future__ import annotations
 
+import atexit
+import gc
 import hashlib
 import json
 import os
@@ -102,6 +104,10 @@ class Run:
         self._saved: set[str] = set()
         self._connection = None
         self._cells = Cells.watched()
+        if by_make == page:
+            # What was imported stays for the one page of this process: the collector need not go through it again.
+            gc.freeze()
+            atexit.register(gc.unfreeze)  # else the engine takes what is left at the end for a leak, and says so
         if by_make != page and self._cells is not None and "DEALERKIT_VERIFY" not in os.environ:
             _show(fragments.lab_style(), "")
         if by_make != page and "DEALERKIT_VERIFY" not in os.environ:
