@@ -239,7 +239,7 @@ def heat(
         sns.heatmap(values, ax=ax, mask=np.isnan(values), xticklabels=False, yticklabels=False, **looks)
         for (i, j), value in np.ndenumerate(values):
             missing = np.isnan(value)
-            ax.text(
+            cell = ax.text(
                 j + 0.5,
                 i + 0.5,
                 "–" if missing else t.value(value, kind),
@@ -247,6 +247,7 @@ def heat(
                 va="center",
                 color=SOFT if missing else INK,
             )
+            cell.set_in_layout(False)  # it lies within: the layout need not measure it
         ax.xaxis.tick_top()
         ax.tick_params(length=0)
         ax.set_xticks(np.arange(len(columns)) + 0.5, columns, va="bottom", size=9 if room < 14 else None)

@@ -29,7 +29,6 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from dealerkit import expressions, tables
-
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.factors.declared import CAR_FACTORS, PERSON_FACTORS
 from dealerkit.factors.events import count_if, ratio, sum_if, up_to
