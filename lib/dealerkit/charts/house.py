@@ -21,6 +21,8 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from PIL import Image
 
+from dealerkit.report.smallcells import SMALL, is_small
+
 INK, SOFT, GRID = "#16202c", "#5a6675", "#e8ebef"
 ACCENT, MUTED, BAD, GOOD = "#0b5cad", "#a9b8c9", "#b3261e", "#1a7f4b"
 #: Parts of a whole, from strong to faint, ink readable on each.
@@ -78,6 +80,7 @@ def style(size: str) -> Iterator[float]:
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of so many inches that pyplot does not know, and its axes without frame and tick marks."""
     fig = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(fig)
     fig.get_layout_engine().set(w_pad=0.04, h_pad=0.04)
@@ -139,6 +142,7 @@ def row_places(ax: Axes, labels: Sequence[str]) -> np.ndarray:
 
 
 def nothing(t: Words, size: str) -> Figure:
+    """The figure of no rows: it says that there is nothing to show."""
     with style(size) as width:
         fig, ax = new_figure(width, 1.0)
         ax.set_axis_off()
@@ -147,11 +151,13 @@ def nothing(t: Words, size: str) -> Figure:
 
 
 def few_text(count: object, t: Words) -> str:
-    shown = "<5" if count is not None and count == count and 0 < count < 5 else t.value(count, "count")
-    return t.say("n {n:text}, too few", n=shown)
+    """What stands in the place of a rate on too few persons: their number, or "<5"."""
+    small = count is not None and is_small(count)
+    return t.say("n {n:text}, too few", n=f"<{SMALL + 1}" if small else t.value(count, "count"))
 
 
 def x_ticks(ax: Axes, t: Words, kind: str, low: float, high: float, count: int) -> None:
+    """Put about so many round places from low to high on the x axis; it starts at 0 where that is near."""
     if 0 < low < 0.05 * high:
         low = 0.0
         ax.set_xlim(left=-0.02 * high)
