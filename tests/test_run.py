@@ -245,6 +245,31 @@ def test_changes_say_that_there_is_no_last_time_or_compare(root, shown):
     assert "30 June 2026" in html and "▼ 2" in html and "not known" in html
 
 
+def test_what_to_do_next_says_request_gain_and_reason_or_that_there_is_nothing(root, shown):
+    run = open_run("small", page="20-customers")
+    run.todo(
+        [("Call {n:count} owners", "{gain:yuan}", "They stayed away.", {"n": 1200, "gain": 5000}), ("Ask", "", "", {})]
+    )
+    ((html, _text),) = shown
+    said = html
+    assert "Call 1,200 owners" in said and "They stayed away." in said and "5,000" in said and "Ask" in said
+    assert said.count("a year, first estimate") == 1
+    run.todo([])
+    assert "Nothing to do follows from the numbers of this page." in shown[1][0]
+
+
+def test_sentences_are_said_when_their_numbers_are_known(root, shown):
+    run = open_run("small", page="20-customers")
+    run.fact("unknown_share", None)
+    run.say_known(
+        "{lost_share:share} were lost.", "{unknown_share:share} came.", "{never_named:count} sang.", "All is said."
+    )
+    ((html, _text),) = shown
+    assert "25.0\N{NO-BREAK SPACE}% were lost. All is said." in html and "came" not in html and "sang" not in html
+    run.say_known("{unknown_share:share} came.")
+    assert len(shown) == 1
+
+
 def test_gaps_are_handed_on_and_said_once(root, shown):
     gap = ("Age", "No birth date was delivered.", "Deliver it.")
     (root / "build/small/10-audit/facts.json").write_text(

@@ -73,9 +73,43 @@ def visit_factors(visits: ir.Table, when: ir.Table, key: str) -> ir.Table:
         when: origins.
         key: column that tells whose visits they are.
     """
-    v = settled_visits(visits, when, key)
+    made = _added_up(settled_visits(visits, when, key), key)
+    gap = (made.gaps >= 2).ifelse(made.gap, ibis.null("float64"))
+    paid = made.paid_24m.coalesce(0)
+    return made.select(
+        key,
+        "origin",
+        "visits_count_12m",
+        "visits_count_24m",
+        "visits_count_all",
+        "recency_days",
+        "first_visit_days_ago",
+        "accident_count_24m",
+        "warranty_count_24m",
+        "odometer_km_last",
+        "odometer_read_on",
+        "services_count_all",
+        "last_was_maintenance",
+        **{name: made[name].cast("float64") for name in ("spend_yuan_12m", "spend_yuan_24m", "spend_yuan_all")},
+        yuan_per_visit_24m=ratio(made.spend_yuan_24m, made.visits_count_24m),
+        customer_paid_share_24m=(made.payer_known > 0).ifelse(ratio(paid, made.spend_yuan_24m), ibis.null("float64")),
+        discount_share_24m=ratio(made.discount_24m, made.spend_yuan_24m + made.discount_24m),
+        parts_share_24m=ratio(made.parts_24m, made.parts_24m + made.labour_24m),
+        visits_trend_ratio=ratio(made.visits_count_12m, made.visits_count_24m - made.visits_count_12m),
+        interval_days_median=gap,
+        own_rhythm_ratio=ratio(made.recency_days, gap),
+        maintenance_share_24m=ratio(made.maintenance, made.visits_count_24m),
+        repair_share_24m=ratio(made.repair, made.visits_count_24m),
+        comeback_share_24m=ratio(made.comebacks, made.comeback_known),
+        booked_share_24m=ratio(made.booked, made.booked_known),
+        wait_minutes_mean_12m=ratio(made.wait_sum, made.wait_n),
+    )
+
+
+def _added_up(v: ir.Table, key: str) -> ir.Table:
+    """Counts and sums of the visits by ``key`` and origin, of which the shares are made."""
     y1, y2 = v.ago < DAYS_12M, v.ago < DAYS_24M
-    made = v.group_by([key, "origin"]).agg(
+    return v.group_by([key, "origin"]).agg(
         visits_count_12m=count_if(y1),
         visits_count_24m=count_if(y2),
         visits_count_all=v.count(),
@@ -107,36 +141,6 @@ def visit_factors(visits: ir.Table, when: ir.Table, key: str) -> ir.Table:
         last_was_maintenance=(v.order_type == "maintenance")
         .cast("int64")
         .argmax(v.order_type.notnull().ifelse(v.visit_no, ibis.null("int64"))),
-    )
-    gap = (made.gaps >= 2).ifelse(made.gap, ibis.null("float64"))
-    paid = made.paid_24m.coalesce(0)
-    return made.select(
-        key,
-        "origin",
-        "visits_count_12m",
-        "visits_count_24m",
-        "visits_count_all",
-        "recency_days",
-        "first_visit_days_ago",
-        "accident_count_24m",
-        "warranty_count_24m",
-        "odometer_km_last",
-        "odometer_read_on",
-        "services_count_all",
-        "last_was_maintenance",
-        **{name: made[name].cast("float64") for name in ("spend_yuan_12m", "spend_yuan_24m", "spend_yuan_all")},
-        yuan_per_visit_24m=ratio(made.spend_yuan_24m, made.visits_count_24m),
-        customer_paid_share_24m=(made.payer_known > 0).ifelse(ratio(paid, made.spend_yuan_24m), ibis.null("float64")),
-        discount_share_24m=ratio(made.discount_24m, made.spend_yuan_24m + made.discount_24m),
-        parts_share_24m=ratio(made.parts_24m, made.parts_24m + made.labour_24m),
-        visits_trend_ratio=ratio(made.visits_count_12m, made.visits_count_24m - made.visits_count_12m),
-        interval_days_median=gap,
-        own_rhythm_ratio=ratio(made.recency_days, gap),
-        maintenance_share_24m=ratio(made.maintenance, made.visits_count_24m),
-        repair_share_24m=ratio(made.repair, made.visits_count_24m),
-        comeback_share_24m=ratio(made.comebacks, made.comeback_known),
-        booked_share_24m=ratio(made.booked, made.booked_known),
-        wait_minutes_mean_12m=ratio(made.wait_sum, made.wait_n),
     )
 
 
