@@ -119,7 +119,7 @@ def demo(tmp_path_factory, new_connection) -> Demo:
 @pytest.fixture(scope="session")
 def demo_persons(demo) -> Identified:
     """The persons of the generated dealer."""
-    return identify(demo.audited.clean, demo.params, demo.audited.as_of.day)
+    return identify(demo.connection, demo.audited.clean, demo.params, demo.audited.as_of.day)
 
 
 #: Files that take longest, the longest first; with them at the front two workers end at about the same time.

@@ -8,7 +8,6 @@ import sys
 
 import matplotlib
 import pandas as pd
-import pytest
 from dealerkit import charts
 from dealerkit.report.translate import Translator
 from PIL import Image
@@ -32,9 +31,7 @@ def a_figure_of_each(t):
         "bars": charts.bars(LINES, "series", "lost", t, kind="share", n="n", lo="lo", hi="hi", highlight=["轿车C"]),
         "paired_bars": charts.paired_bars(table, "x", "p", "q", "of yuan", "of people", t),
         "line": charts.line(curve, "m", "s", t, kind="share", mark=9, mark_text="warn here"),
-        "hist": charts.hist([1, 2, 2, 3, 3, 3, 9], t, bins=4, mark=3, mark_text="median"),
         "heat": charts.heat(pd.DataFrame([[90, None], [40, 10]], ["t1", "t2"], ["完整性", "值域"]), t),
-        "stacked_share": charts.stacked_share(table, "x", ["p", "q"], ["jobs", "parts"], t),
     }
 
 
@@ -45,7 +42,7 @@ def test_each_chart_is_a_small_picture_and_the_same_bytes_twice():
     for name, data in first.items():
         picture = Image.open(io.BytesIO(data))
         assert picture.format == "PNG" and len(data) < 40_000, name
-        assert picture.width == int(charts.SIZES["wide" if name in ("heat", "stacked_share") else "third"] * 144), name
+        assert picture.width == int(charts.SIZES["wide" if name == "heat" else "third"] * 144), name
         assert set(picture.info) <= {"dpi"}, name
 
 
@@ -100,16 +97,10 @@ def test_heat_writes_every_cell_and_a_dash_where_nothing_is_known():
     assert [text.get_text() for text in fig.axes[0].texts] == ["90", "–", "40", "10"]
 
 
-def test_too_many_parts_are_refused():
-    wide = pd.DataFrame({"x": ["a"], **{f"p{k}": [0.1] for k in range(6)}})
-    with pytest.raises(ValueError, match="6 parts"):
-        charts.stacked_share(wide, "x", [f"p{k}" for k in range(6)], list("abcdef"), EN)
-
-
 def test_nothing_to_show_is_said():
     empty = LINES.iloc[:0]
     assert charts.texts(charts.bars(empty, "series", "lost", EN)) == ["nothing to show"]
-    assert charts.texts(charts.hist([None, float("nan")], ZH)) == ["暂无数据"]
+    assert charts.texts(charts.line(empty, "n", "lost", ZH)) == ["暂无数据"]
     assert charts.texts(charts.line(empty, "n", "lost", EN)) == ["nothing to show"]
 
 

@@ -8,7 +8,6 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 from dealerkit import factors, identity, tables
-from dealerkit.engine import keep
 from dealerkit.factors import CAR_FACTORS, CLASSES, PERSON_FACTORS, views
 from dealerkit.params import Params
 
@@ -73,9 +72,9 @@ def dealer() -> dict[str, list[dict]]:
 def made(clean_of, given: dict, origins=(BEFORE, DAY), as_of=DAY):
     """(panel of persons with the customer's number beside the person's id, panel of cars, persons) of a dealer."""
     connection, clean = clean_of(given)
-    found = identity.identify(clean, PARAMS, as_of)
-    cars = keep(connection, "cars", found.cars)
-    panel = factors.person_factors(connection, clean, found.persons, found.records, cars, list(origins), as_of, PARAMS)
+    found = identity.identify(connection, clean, PARAMS, as_of)
+    persons, records, cars = found.persons, found.records, found.cars
+    panel = factors.person_factors(connection, clean, persons, records, cars, list(origins), as_of, PARAMS)
     who = found.records.drop_duplicates("person_id").set_index("person_id")["customer_id"]
     panel.insert(0, "who", panel["person_id"].map(who))
     car_panel = factors.car_panel(connection, clean, found.records, cars, panel, as_of).to_pandas()

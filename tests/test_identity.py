@@ -25,10 +25,10 @@ CARS = ["LSVAA4083E2000007", "LSVAA4086E2000003"]
 
 @pytest.fixture(scope="module")
 def records_of(clean_of):
-    """Clean tables of records given by hand, by table name."""
+    """A connection and the clean tables of records given by hand, by table name."""
 
-    def make(**given) -> dict:
-        return clean_of({"vehicles": [], "customers": [], "service_orders": []} | given)[1]
+    def make(**given) -> tuple:
+        return clean_of({"vehicles": [], "customers": [], "service_orders": []} | given)
 
     return make
 
@@ -38,8 +38,8 @@ def people(*records: dict) -> list[dict]:
     return [{"customer_id": chr(65 + i), "name": f"无名{i}"} | r for i, r in enumerate(records)]
 
 
-def found(clean, **params):
-    return identify(clean, Params.model_validate({"dealer": "x", "display_name": "X"} | params), DAY)
+def found(made, **params):
+    return identify(*made, Params.model_validate({"dealer": "x", "display_name": "X"} | params), DAY)
 
 
 def groups(result) -> list[str]:

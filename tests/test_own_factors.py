@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from dealerkit import factors, identity, params
-from dealerkit.engine import keep
 from dealerkit.errors import UserErrors
 from dealerkit.factors import CLASSES, views
 from dealerkit.params import OwnFactorParams, Params
@@ -71,9 +70,9 @@ def with_own(*given: dict) -> Params:
 def made(clean_of, given: dict, chosen: Params, origins=(BEFORE, DAY)) -> pd.DataFrame:
     """Factors of persons, the customer's number as index together with the origin."""
     connection, clean = clean_of(given)
-    found = identity.identify(clean, chosen, DAY)
-    cars = keep(connection, "cars", found.cars)
-    panel = factors.person_factors(connection, clean, found.persons, found.records, cars, list(origins), DAY, chosen)
+    found = identity.identify(connection, clean, chosen, DAY)
+    persons, records, cars = found.persons, found.records, found.cars
+    panel = factors.person_factors(connection, clean, persons, records, cars, list(origins), DAY, chosen)
     who = found.records.drop_duplicates("person_id").set_index("person_id")["customer_id"]
     panel["who"] = panel["person_id"].map(who)
     panel["origin"] = pd.to_datetime(panel["origin"]).dt.date
@@ -254,9 +253,8 @@ def test_classes_that_an_own_factor_may_have_are_those_of_the_kit():
 
 def test_the_own_factors_of_the_demo_are_filled(demo, demo_persons):
     chosen = params.load(Path(__file__).parents[1] / "params/demo.yaml")
-    cars = keep(demo.connection, "cars", demo_persons.cars)
-    day = demo.audited.as_of.day
-    panel = factors.person_factors(demo.connection, demo.audited.clean, demo_persons.persons, demo_persons.records, cars, [day], day, chosen)  # fmt: skip
+    day, found = demo.audited.as_of.day, demo_persons
+    panel = factors.person_factors(demo.connection, demo.audited.clean, found.persons, found.records, found.cars, [day], day, chosen)  # fmt: skip
     assert panel["tyre_jobs_count_24m"].sum() > 20
     assert panel["weekend_visits_share_24m"].between(0, 1).sum() > 100
     told = views.coverage(panel, chosen, Translator("en"))

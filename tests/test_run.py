@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from datetime import date
 
@@ -53,6 +54,16 @@ def test_by_hand_everything_goes_to_scratch_and_make_writes_beside_its_target(ro
     assert not (root / "build/small/20-customers").exists()
     # another page opened while that stage runs is by hand
     assert open_run("small", page="90-summary").out_dir == root / "build/small/scratch/90-summary"
+
+
+def test_only_by_make_is_what_was_imported_set_apart_from_the_collector(root, monkeypatch):
+    gc.unfreeze()
+    open_run("small", page="20-customers")
+    assert gc.get_freeze_count() == 0
+    monkeypatch.setenv("DEALERKIT_STAGE", "20-customers")
+    open_run("small", page="20-customers")
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
 
 
 def test_tables_are_listed_and_read(root):
@@ -232,6 +243,31 @@ def test_changes_say_that_there_is_no_last_time_or_compare(root, shown):
     run.changes([("n_count", "Number", "count"), ("lost_share", "Lost", "share")])
     html = shown[-1][0]
     assert "30 June 2026" in html and "▼ 2" in html and "not known" in html
+
+
+def test_what_to_do_next_says_request_gain_and_reason_or_that_there_is_nothing(root, shown):
+    run = open_run("small", page="20-customers")
+    run.todo(
+        [("Call {n:count} owners", "{gain:yuan}", "They stayed away.", {"n": 1200, "gain": 5000}), ("Ask", "", "", {})]
+    )
+    ((html, _text),) = shown
+    said = html
+    assert "Call 1,200 owners" in said and "They stayed away." in said and "5,000" in said and "Ask" in said
+    assert said.count("a year, first estimate") == 1
+    run.todo([])
+    assert "Nothing to do follows from the numbers of this page." in shown[1][0]
+
+
+def test_sentences_are_said_when_their_numbers_are_known(root, shown):
+    run = open_run("small", page="20-customers")
+    run.fact("unknown_share", None)
+    run.say_known(
+        "{lost_share:share} were lost.", "{unknown_share:share} came.", "{never_named:count} sang.", "All is said."
+    )
+    ((html, _text),) = shown
+    assert "25.0\N{NO-BREAK SPACE}% were lost. All is said." in html and "came" not in html and "sang" not in html
+    run.say_known("{unknown_share:share} came.")
+    assert len(shown) == 1
 
 
 def test_gaps_are_handed_on_and_said_once(root, shown):

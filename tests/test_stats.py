@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +7,11 @@ from dealerkit.stats import (
     MEASURES,
     Columns,
     auc,
-    bootstrap_interval,
     calibration_table,
     discretise,
     discretise_all,
     false_discovery,
     group_draws,
-    information_bound,
     information_value,
     leakage,
     logistic,
@@ -30,7 +26,6 @@ from scipy.special import expit
 from sklearn.tree import DecisionTreeClassifier
 
 SHARES = st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
-NUMBERS = st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40)
 
 
 def test_wilson_reaches_the_published_intervals():
@@ -63,8 +58,6 @@ def test_wilson_refuses_what_is_no_share(k, n):
 def test_levels_are_shares(level):
     with pytest.raises(ValueError, match="level"):
         wilson(1, 2, level)
-    with pytest.raises(ValueError, match="level"):
-        bootstrap_interval([1.0], "mean", level=level)
 
 
 @settings(deadline=None)
@@ -90,78 +83,6 @@ def test_wilson_is_monotone_in_cases_level_and_size(share, level):
         assert low < more[0] and high < more[1]
     larger = wilson(10 * k, 10 * n, level)
     assert low <= larger[0] + 1e-12 and larger[1] - 1e-12 <= high
-
-
-@pytest.mark.parametrize(
-    ("statistic", "values"),
-    [
-        ("mean", [1, 2, 4, 8]),
-        ("median", [1, 2, 4, 8]),
-        ("median", [1, 2, 2, 7, 9]),
-        ("ratio", [(1, 2), (3, 2), (8, 4), (5, 1)]),
-    ],
-)
-def test_bootstrap_draws_the_distribution_of_all_samples(statistic, values):
-    table = np.array(list(itertools.product(values, repeat=len(values))), dtype=float)
-    every = {
-        "mean": lambda: table.mean(axis=1),
-        "median": lambda: np.median(table, axis=1),
-        "ratio": lambda: table[:, :, 0].sum(axis=1) / table[:, :, 1].sum(axis=1),
-    }[statistic]()
-    for level in (0.5, 0.8, 0.93):
-        # the interval lies between the exact quantiles half a percent of probability to either side
-        low, high = bootstrap_interval(values, statistic, repeats=60_000, seed=4, level=level)
-        tail = (1 - level) / 2
-        assert np.quantile(every, tail - 0.005) <= low <= np.quantile(every, tail + 0.005)
-        assert np.quantile(every, 1 - tail - 0.005) <= high <= np.quantile(every, 1 - tail + 0.005)
-
-
-def test_bootstrap_mean_agrees_with_the_normal_theory():
-    values = np.random.default_rng(7).gamma(4, 100, size=4000)
-    low, high = bootstrap_interval(values, "mean", repeats=4000, seed=1)
-    half = 1.959964 * values.std() / np.sqrt(len(values))
-    np.testing.assert_allclose((low, high), (values.mean() - half, values.mean() + half), atol=0.06 * half)
-
-
-def test_bootstrap_is_the_same_for_a_seed_in_any_order_and_differs_for_another():
-    values = np.random.default_rng(3).normal(size=501)
-    pairs = np.c_[values**2, values**2 + 1]
-    for statistic, rows in (("mean", values), ("median", values), ("ratio", pairs)):
-        assert bootstrap_interval(rows, statistic, 300, 5) == bootstrap_interval(rows[::-1], statistic, 300, 5)
-        assert bootstrap_interval(rows, statistic, 300, 5) != bootstrap_interval(rows, statistic, 300, 6)
-
-
-def test_bootstrap_without_rows_or_without_denominators_is_unknown():
-    assert np.isnan(bootstrap_interval([], "mean")).all()
-    assert np.isnan(bootstrap_interval([(1, 0), (2, 0)], "ratio")).all()
-    # samples of (1, 0) alone have no ratio; those left are 3/1 with or without (1, 0): 3 or 4
-    assert bootstrap_interval([(1, 0), (3, 1)], "ratio") == (3, 4)
-
-
-@pytest.mark.parametrize(
-    ("values", "statistic", "repeats"),
-    [
-        ([1.0, np.nan], "mean", 10),
-        ([1.0], "mode", 10),
-        ([1.0], "mean", 0),
-        ([[1.0, 2.0]], "mean", 10),
-        ([1.0, 2.0], "ratio", 10),
-        ([(1.0, 2.0, 3.0)], "ratio", 10),
-    ],
-)
-def test_bootstrap_refuses_what_it_cannot_draw_from(values, statistic, repeats):
-    with pytest.raises(ValueError, match="statistic|missing|rows of two"):
-        bootstrap_interval(values, statistic, repeats)
-
-
-@settings(deadline=None)
-@given(NUMBERS, st.sampled_from(["mean", "median"]))
-def test_bootstrap_stays_within_the_values_and_moves_with_them(values, statistic):
-    low, high = bootstrap_interval(values, statistic, repeats=50, seed=2)
-    slack = 1e-9 * (1 + max(map(abs, values)))
-    assert min(values) - slack <= low <= high <= max(values) + slack
-    moved = bootstrap_interval(np.array(values) * 2 + 5, statistic, repeats=50, seed=2)
-    np.testing.assert_allclose(moved, (low * 2 + 5, high * 2 + 5), atol=4 * slack)
 
 
 def test_false_discovery_reaches_the_published_example():
@@ -330,14 +251,6 @@ def test_information_value_is_the_published_sum_without_smoothing():
     assert information_value(codes, y, 2) < by_hand
     pure = information_value(codes, codes, 2)
     assert np.isfinite(pure) and pure > by_hand
-
-
-def test_information_of_bins_that_tell_nothing_stays_within_its_bound_as_often_as_said():
-    rng, codes = np.random.default_rng(2), np.repeat(np.arange(5), 400)
-    draws = [rng.random(2000) < 0.2 for _ in range(2000)]
-    within = np.mean([information_value(codes, y, 5, 0) <= information_bound(codes, y) for y in draws])
-    assert 0.935 < within < 0.965
-    assert information_bound(np.zeros(9, int), np.arange(9) % 2) == 0
 
 
 def test_logistic_regression_finds_the_log_odds_and_their_errors():

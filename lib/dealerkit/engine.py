@@ -97,6 +97,14 @@ def counts(kept: ir.Table, known: Iterable[str] = (), true: Iterable[str] = ()) 
     return {name: int(n or 0) for name, n in zip(asked, row, strict=True)}
 
 
+def frame_of(expression: ir.Table) -> pd.DataFrame:
+    """The rows as a pandas frame: days and times as datetime64, money as float."""
+    # Not `to_pandas`, which makes a Python object of every value of a column with gaps.
+    money = {c: expression[c].cast("float64") for c, kind in expression.schema().items() if kind.is_decimal()}
+    rows = expression.mutate(**money) if money else expression
+    return rows.to_pyarrow().to_pandas(date_as_object=False)
+
+
 def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
     """The rows as Arrow batches, never all at once."""
     # Not `to_pyarrow_batches`, which calls a method that this version of the engine no longer has.

@@ -19,6 +19,7 @@ from ibis import _
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from dealerkit.engine import frame_of, keep
 from dealerkit.params import Params
 
 #: Rules in the order in which a merge is put down to them.
@@ -60,16 +61,17 @@ class Identified:
     merges: dict[str, int]
 
 
-def identify(clean: dict[str, ir.Table], params: Params, as_of: date) -> Identified:
-    """Join the records of ``clean`` into persons (see `Identified`); reads customers, vehicles, leads, sales and service orders."""
+def identify(connection, clean: dict[str, ir.Table], params: Params, as_of: date) -> Identified:
+    """Join the records of ``clean`` into persons (see `Identified`); reads customers, vehicles, leads, sales and service
+    orders, and keeps the cars on the engine's connection."""
     nodes = _records(clean, params)
     edges, apart = _edges(clean, nodes, params)
     group = _components(nodes, edges)
     nodes = nodes.assign(group=group)
     nodes["person_id"] = _person_ids(nodes, params.id_key).astype(object)
     records = nodes[["source", "customer_id", "person_id"]].sort_values(["source", "customer_id"], ignore_index=True)
-    cars = _cars(clean, records, as_of)
-    persons = _persons(nodes, clean, records, cars)
+    cars = keep(connection, "cars", _cars(clean, records, as_of))
+    persons = _persons(nodes, cars)
     counted = edges.drop_duplicates(["a", "b"])["rule"].value_counts()
     return Identified(persons, records, cars, {r: int(counted.get(r, 0)) for r in RULES} | {"kept_apart": apart})
 
@@ -77,19 +79,21 @@ def identify(clean: dict[str, ir.Table], params: Params, as_of: date) -> Identif
 def _records(clean: dict[str, ir.Table], params: Params) -> pd.DataFrame:
     """One row per customer record and per lead that names no customer, the most trusted source first."""
     customers = clean["customers"]
-    frame = customers.select(
-        "customer_id", source=customers["_source"], **{c: customers[c] for c in _CARRIED}
-    ).to_pandas()
+    frame = frame_of(
+        customers.select("customer_id", source=customers["_source"], **{c: customers[c] for c in _CARRIED})
+    )
     frame["points"] = frame["points"].astype(float)
     frame["marketing_consent"] = frame["marketing_consent"].astype("boolean")
     if "leads" in clean:
         leads = clean["leads"].filter(_.customer_id.isnull() & _.phone.notnull())
-        rows = leads.select(
-            customer_id=ibis.literal("lead:") + leads.lead_id,
-            source=ibis.literal("leads"),
-            phone=leads.phone,
-            created_on=leads.created_at.date(),
-        ).to_pandas()
+        rows = frame_of(
+            leads.select(
+                customer_id=ibis.literal("lead:") + leads.lead_id,
+                source=ibis.literal("leads"),
+                phone=leads.phone,
+                created_on=leads.created_at.date(),
+            )
+        )
         frame = pd.concat([frame, rows.reindex(columns=frame.columns).astype(frame.dtypes)], ignore_index=True)
     trust = {source: i for i, source in enumerate(params.sources)} | {"leads": 10**6}
     frame["trust"] = frame["source"].map(trust).fillna(len(trust)).astype(int)
@@ -149,7 +153,8 @@ def _vin_pairs(clean: dict[str, ir.Table], nodes: pd.DataFrame, limit: int) -> p
     seen = [clean[t].select("vin", "customer_id") for t in ("vehicles", "sales_orders", "service_orders") if t in clean]
     held = ibis.union(*seen, distinct=True) if len(seen) > 1 else seen[0].distinct()
     held = held.filter(_.vin.notnull() & _.customer_id.notnull())
-    held = held.mutate(n=_.count().over(group_by="vin")).filter(_.n.between(2, limit)).drop("n").to_pandas()
+    held = held.mutate(n=_.count().over(group_by="vin")).filter(_.n.between(2, limit)).drop("n")
+    held = frame_of(held)
     index = pd.Series(np.arange(len(nodes)), index=nodes["customer_id"])
     held["node"] = held["customer_id"].map(index[~index.index.duplicated()])
     held = held.dropna(subset=["node"]).astype({"node": int})
@@ -222,17 +227,16 @@ def _cars(clean: dict[str, ir.Table], records: pd.DataFrame, as_of: date) -> ir.
     return held.mutate(in_hand=held.left_reason.isnull()).drop("customer_id")
 
 
-def _persons(nodes: pd.DataFrame, clean: dict[str, ir.Table], records: pd.DataFrame, cars: ir.Table) -> pd.DataFrame:
+def _persons(nodes: pd.DataFrame, cars: ir.Table) -> pd.DataFrame:
     """One row per person with the first known value of each attribute, the most trusted record first."""
     grouped = nodes.groupby("person_id", sort=True)
     persons = grouped[list(_CARRIED)].first()
     persons["records_count"] = grouped.size()
     persons["sources_count"] = grouped["source"].nunique()
     persons["created_on"] = grouped["created_on"].min()
-    owners = cars.filter(_.in_hand).select("person_id").distinct().to_pandas()["person_id"]
-    former = cars.select("person_id").distinct().to_pandas()["person_id"]
-    persons["is_owner"] = persons.index.isin(owners)
-    persons["is_former_owner"] = persons.index.isin(former) & ~persons["is_owner"]
+    held = frame_of(cars.group_by("person_id").agg(now=_.in_hand.any()))
+    persons["is_owner"] = persons.index.isin(held.loc[held["now"], "person_id"])
+    persons["is_former_owner"] = persons.index.isin(held["person_id"]) & ~persons["is_owner"]
     persons["is_prospect"] = ~persons["is_owner"] & ~persons["is_former_owner"]
     persons["is_company"] = persons["customer_type"].eq("company")
     return persons.reset_index()

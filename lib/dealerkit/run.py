@@ -6,12 +6,15 @@ built and saves below `build/<dealer>/scratch/`, so trying things never changes 
 
 from __future__ import annotations
 
+import atexit
+import gc
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 import ibis.expr.types as ir
@@ -102,6 +105,10 @@ class Run:
         self._saved: set[str] = set()
         self._connection = None
         self._cells = Cells.watched()
+        if by_make == page:
+            # What was imported stays for the one page of this process: the collector need not go through it again.
+            gc.freeze()
+            atexit.register(gc.unfreeze)  # else the engine takes what is left at the end for a leak, and says so
         if by_make != page and self._cells is not None and "DEALERKIT_VERIFY" not in os.environ:
             _show(fragments.lab_style(), "")
         if by_make != page and "DEALERKIT_VERIFY" not in os.environ:
@@ -239,31 +246,31 @@ class Run:
         >>> run.fact("tyre_visits_count", 212, rows=13063, table="service_orders")   # doctest: +SKIP
         212
         """
-        if not name.isidentifier():
-            raise UserError(f"{name!r} cannot name a fact", "use letters, digits and _")
-        self._facts[name] = {
-            "value": _plain(value),
-            "rows": None if rows is None else int(rows),
-            "table": table,
-            "cell": self._cell(),
-            "page": self.page,
-        }
-        (self.out_dir / "facts.json").write_text(
-            json.dumps(self._facts, ensure_ascii=False, sort_keys=True, indent=1), encoding="utf-8"
-        )
+        self.record({name: (value, rows, table)})
         return value
 
     def record(self, facts: Mapping[str, tuple]) -> None:
         """Name several facts: name → (value, rows, table)."""
         for name, (value, rows, table) in facts.items():
-            self.fact(name, value, rows, table)
+            if not name.isidentifier():
+                raise UserError(f"{name!r} cannot name a fact", "use letters, digits and _")
+            self._facts[name] = {
+                "value": _plain(value),
+                "rows": None if rows is None else int(rows),
+                "table": table,
+                "cell": self._cell(),
+                "page": self.page,
+            }
+        (self.out_dir / "facts.json").write_text(
+            json.dumps(self._facts, ensure_ascii=False, sort_keys=True, indent=1), encoding="utf-8"
+        )
 
     def facts(self) -> dict[str, dict]:
         """Every fact of the pages built before this one and of this one: name → value, rows, table, cell, page."""
         found: dict[str, dict] = {}
         for path in sorted(self.build.glob("[0-9][0-9]-*/facts.json")):
             if path.parent.name < self.page or not self.page[:2].isdigit():
-                found |= json.loads(path.read_text(encoding="utf-8"))
+                found |= _facts_in(path, path.stat().st_mtime_ns)
         return found | self._facts
 
     def known(self, name: str, default=...):
@@ -498,6 +505,12 @@ class Run:
         labelled = [replace(c, label=self.t.text(c.label or c.name)) for c in columns]
         said, origin = self._filled(caption, values) if caption else ("", "")
         _show(fragments.table(frame, labelled, self.t, said, highlight, total, origin or self._origin()))
+
+
+@lru_cache(maxsize=32)
+def _facts_in(path: Path, _written: int) -> dict[str, dict]:
+    """The facts of a page; read again when the file was written again."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _used(template: str, values: Mapping) -> dict:

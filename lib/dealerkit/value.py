@@ -90,71 +90,39 @@ class GammaGamma:
     at_edge: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class HoldoutErrors:
-    """How far a forecast was from what came.
-
-    Attributes:
-        mae, rmse: mean absolute and root mean square error per customer.
-        total_share: forecast total ÷ actual total − 1 (−0.12: twelve percent too few); NaN when nothing came.
-    """
-
-    mae: float
-    rmse: float
-    total_share: float
-
-
-def summary(transactions: pd.DataFrame, end, calibration_end=None, unit: str = "W") -> pd.DataFrame:
-    """One row per customer with what the models need.
+def histories(days: pd.DataFrame, end) -> pd.DataFrame:
+    """One row per customer who came by the end, with what the models need, in weeks.
 
     Args:
-        transactions: columns customer, date, amount (yuan; may be missing). Visits on one day are one visit, their
-            amounts added up. Rows after the end, and rows without customer or date, belong to no history and are
-            left out.
-        end: last day observed.
-        calibration_end: with it, the history ends here and the days from the next one to `end` are held out.
-        unit: unit of time, one of `UNIT_DAYS`.
+        days: one row per customer and day with a visit, ordered by both: customer, date (datetime64), amount (yuan of
+            the day, NaN where unknown).
+        end: last day observed; later rows belong to no history.
 
     Returns:
-        Frame indexed by customer (sorted): ``frequency`` x, days with a visit after the first one; ``recency`` t_x;
-        ``T``; ``monetary``, mean amount of the repeat visits (NaN when none has an amount). With `calibration_end` also
-        ``frequency_holdout``, days with a visit held out, and ``T_holdout``.
-
-    Raises:
-        ValueError: unknown unit, missing column, or `calibration_end` not before `end`.
+        Frame indexed by customer: ``frequency`` x, days with a visit after the first one; ``recency`` t_x; ``T``;
+        ``monetary``, mean amount of the repeat visits that have one (NaN when none has): the first visit is often free
+        or of another kind.
     """
-    if unit not in UNIT_DAYS:
-        raise ValueError(f"unit {unit!r} is not one of {', '.join(UNIT_DAYS)}")
-    if absent := {"customer", "date", "amount"} - set(transactions.columns):
-        raise ValueError(f"transactions lack {', '.join(sorted(absent))}")
-    end = _day_number(pd.Series([end]))[0]
-    until = end if calibration_end is None else _day_number(pd.Series([calibration_end]))[0]
-    if calibration_end is not None and until >= end:
-        raise ValueError("calibration_end must be before end")
-    known = transactions[transactions["customer"].notna() & transactions["date"].notna()]
-    codes, customers = pd.factorize(known["customer"].to_numpy(), sort=True)
-    visits = pd.DataFrame(
-        {"customer": codes, "day": _day_number(known["date"]), "amount": known["amount"].astype("float64").to_numpy()}
-    )
-    visits = visits[visits["day"] <= end]
-    days = visits.groupby(["customer", "day"], sort=True)["amount"].sum(min_count=1).reset_index()
-    seen = days[days["day"] <= until]
-    span = seen.groupby("customer")["day"].agg(["min", "max", "size"])
-    first = seen["customer"].ne(seen["customer"].shift())
-    result = pd.DataFrame(
+    end = pd.Timestamp(end)
+    seen = days[days["date"] <= end]
+    customer, day = seen["customer"].to_numpy(), seen["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    start = np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]][: len(seen)])
+    visits = np.diff(np.r_[start, len(seen)])
+    first, last = day[start], day[start + visits - 1]
+    amount = seen["amount"].to_numpy(float).copy()
+    amount[start] = np.nan
+    known = ~np.isnan(amount)
+    paid = np.add.reduceat(known.astype(np.int64), start)
+    total = np.add.reduceat(np.where(known, amount, 0.0), start)
+    return pd.DataFrame(
         {
-            "frequency": span["size"] - 1,
-            "recency": (span["max"] - span["min"]) / UNIT_DAYS[unit],
-            "T": (until - span["min"]) / UNIT_DAYS[unit],
-            "monetary": seen[~first].groupby("customer")["amount"].mean().reindex(span.index),
+            "frequency": visits - 1,
+            "recency": (last - first) / UNIT_DAYS["W"],
+            "T": ((end - pd.Timestamp(0)).days - first) / UNIT_DAYS["W"],
+            "monetary": np.divide(total, paid, out=np.full(len(start), np.nan), where=paid > 0),
         },
-        index=span.index,
+        index=pd.Index(customer[start], name="customer"),
     )
-    if calibration_end is not None:
-        later = days[days["day"] > until].groupby("customer").size()
-        result["frequency_holdout"] = later.reindex(span.index, fill_value=0)
-        result["T_holdout"] = (end - until) / UNIT_DAYS[unit]
-    return result.set_axis(pd.Index(customers[result.index], name="customer"))
 
 
 def fit_bg_nbd(x, t_x, T) -> BgNbd:
@@ -164,7 +132,7 @@ def fit_bg_nbd(x, t_x, T) -> BgNbd:
     the unit does not matter and the same customers in any order give the same bits.
 
     Args:
-        x, t_x, T: of each customer, as `summary` gives them.
+        x, t_x, T: of each customer, as `histories` gives them.
 
     Raises:
         ValueError: missing values, or not 0 ≤ t_x ≤ T with t_x > 0 exactly for the customers with x > 0.
@@ -285,6 +253,11 @@ def _visits_if_alive(model: BgNbd, t, x, T) -> np.ndarray:
         return np.full(x.shape, np.nan)
     shape = x.shape
     (t, x, T), place, _ = _distinct(t.ravel(), x.ravel(), T.ravel())
+    return _visits_of_rows(model, t, x, T)[place].reshape(shape)
+
+
+def _visits_of_rows(model: BgNbd, t, x, T) -> np.ndarray:
+    """`_visits_if_alive` of arrays of one length, row by row."""
     w, c = t / (model.alpha + T), model.a + model.b + x - 1
     # Euler's transformation of the paper's 2F1(r+x, b+x; a+b+x−1; z): its parameters do not grow with x
     with np.errstate(all="ignore"):
@@ -294,7 +267,7 @@ def _visits_if_alive(model: BgNbd, t, x, T) -> np.ndarray:
     # ahead of a short history.
     hard = (w > 3) | (abs(taken) < 1e-6) | ~np.isfinite(result)
     result[hard] = _visits_by_sum(model, x[hard], w[hard])
-    return result[place].reshape(shape)
+    return result
 
 
 def _visits_by_sum(model: BgNbd, x, w) -> np.ndarray:
@@ -439,7 +412,7 @@ def clv(
 
     Args:
         visits, amounts: the models, fitted to histories in the unit of time `unit`.
-        x, t_x, T, mean_amount: of each customer, as `summary` gives them.
+        x, t_x, T, mean_amount: of each customer, as `histories` gives them.
 
     Raises:
         ValueError: as `fit_bg_nbd` and `fit_gamma_gamma`; unknown unit; negative horizon or a rate of −1 or less.
@@ -451,13 +424,16 @@ def clv(
     x, t_x, T = _histories(x, t_x, T)
     horizon = horizon_months * UNIT_DAYS["M"] / UNIT_DAYS[unit]
     force = np.log1p(annual_discount_rate) * UNIT_DAYS[unit] / UNIT_DAYS["Y"]
+    if not visits.converged:
+        return np.full(x.shape, np.nan)
     # by parts: e^(−δH)·E[Y(H)] + δ ∫ e^(−δs) E[Y(s)] ds; E[Y] is smooth, so few nodes do
-    discounted = np.exp(-force * horizon) * _visits_if_alive(visits, horizon, x, T)
-    if force != 0 and horizon > 0:
-        nodes, weights = np.polynomial.legendre.leggauss(8)
-        for s, weight in zip((nodes + 1) / 2 * horizon, weights / 2 * horizon, strict=True):
-            discounted = discounted + weight * force * np.exp(-force * s) * _visits_if_alive(visits, s, x, T)
-    return p_alive(visits, x, t_x, T) * discounted * expected_amount(amounts, x, mean_amount)
+    nodes, weights = np.polynomial.legendre.leggauss(8)
+    at = np.r_[horizon, (nodes + 1) / 2 * horizon]
+    share = np.exp(-force * at) * np.r_[1.0, weights / 2 * horizon * force]
+    (some_x, some_T), place, _ = _distinct(x.ravel(), T.ravel())
+    rows = np.repeat(at, len(some_x)), np.tile(some_x, len(at)), np.tile(some_T, len(at))
+    discounted = (share[:, None] * _visits_of_rows(visits, *rows).reshape(len(at), -1)).sum(axis=0)[place]
+    return p_alive(visits, x, t_x, T) * discounted.reshape(x.shape) * expected_amount(amounts, x, mean_amount)
 
 
 def tier_score(expected_yuan: pd.Series, past_yuan: pd.Series, past_share: float) -> pd.Series:
@@ -489,21 +465,6 @@ def tiers(
     high_cut, middle_cut = (float(cut) for cut in cuts_yuan)
     tier = pd.Series(np.where(score >= high_cut, 0.0, np.where(score >= middle_cut, 1.0, 2.0)), score.index)
     return tier.where(score.notna()), (high_cut, middle_cut)
-
-
-def holdout_errors(expected, actual) -> HoldoutErrors:
-    """Errors of a forecast of visits per customer against the visits that came.
-
-    Raises:
-        ValueError: nothing to compare, or different lengths.
-    """
-    expected, actual = np.asarray(expected, dtype=float), np.asarray(actual, dtype=float)
-    if expected.shape != actual.shape or expected.size == 0:
-        raise ValueError("expected and actual must be of the same length and not empty")
-    error, total = expected - actual, actual.sum()
-    return HoldoutErrors(
-        float(np.abs(error).mean()), float(np.sqrt((error**2).mean())), float(error.sum() / total) if total else np.nan
-    )
 
 
 def _maximise(likelihood, data, starts, bounds):
@@ -571,8 +532,3 @@ def _amounts(frequency, mean_amount):
     if not (x >= 0).all() or np.isinf(x).any() or np.isinf(mean).any():
         raise ValueError("frequency must be 0 or more and not missing, amounts must be finite")
     return x, mean
-
-
-def _day_number(dates: pd.Series) -> np.ndarray:
-    """Days since 1970, the time of day dropped."""
-    return pd.to_datetime(dates).to_numpy().astype("datetime64[D]").astype(np.int64)

@@ -8,7 +8,7 @@ Chinese is drawn and the bytes are the same on every machine.
 from dealerkit.charts.curves import calibration, curves, dots
 from dealerkit.charts.groups import against_bounds
 from dealerkit.charts.house import ACCENT, BAD, MUTED, SIZES, png, texts
-from dealerkit.charts.plain import bars, heat, heat_size, hist, line, paired_bars, stacked_share
+from dealerkit.charts.plain import bars, heat, heat_size, line, paired_bars
 from dealerkit.charts.tree import tree
 
 __all__ = [
@@ -23,11 +23,9 @@ __all__ = [
     "dots",
     "heat",
     "heat_size",
-    "hist",
     "line",
     "paired_bars",
     "png",
-    "stacked_share",
     "texts",
     "tree",
 ]

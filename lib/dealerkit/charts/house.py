@@ -21,6 +21,8 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from PIL import Image
 
+from dealerkit.report.smallcells import SMALL, is_small
+
 INK, SOFT, GRID = "#16202c", "#5a6675", "#e8ebef"
 ACCENT, MUTED, BAD, GOOD = "#0b5cad", "#a9b8c9", "#b3261e", "#1a7f4b"
 #: Parts of a whole, from strong to faint, ink readable on each.
@@ -49,38 +51,36 @@ def font_name() -> str:
     return font_manager.FontProperties(fname=path).get_name()
 
 
-def defaults() -> dict:
-    """Matplotlib's own settings of looks, whatever the notebook has set; the backend is left alone."""
+@lru_cache(maxsize=len(SIZES))
+def settings(size: str) -> dict:
+    """Matplotlib's own settings of looks, whatever the notebook has set, with those of the house; the backend is left
+    alone."""
+    points = 9.5 if size == "third" else 10
     other = ("backend", "interactive", "toolbar", "webagg", "tk", "savefig.directory", "docstring")
-    return {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(other)}
+    own = {
+        "font.family": [font_name(), "DejaVu Sans"],
+        "font.size": points,
+        "axes.unicode_minus": True,
+        "text.parse_math": False,
+        "text.color": INK,
+        "axes.labelsize": points,
+        "xtick.labelsize": points,
+        "ytick.labelsize": points,
+        "axes.labelcolor": SOFT,
+        "figure.dpi": DPI,
+    }
+    return {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(other)} | own
 
 
 @contextmanager
 def style(size: str) -> Iterator[float]:
     """House style for the time a figure is made or drawn; gives the width in inches."""
-    points = 9.5 if size == "third" else 10
-    with (
-        matplotlib.rc_context(defaults()),
-        matplotlib.rc_context(
-            {
-                "font.family": [font_name(), "DejaVu Sans"],
-                "font.size": points,
-                "axes.unicode_minus": True,
-                "text.parse_math": False,
-                "text.color": INK,
-                "axes.labelsize": points,
-                "xtick.labelsize": points,
-                "ytick.labelsize": points,
-                "axes.labelcolor": SOFT,
-                "figure.dpi": DPI,
-                "savefig.dpi": DPI,
-            }
-        ),
-    ):
+    with matplotlib.rc_context(settings(size)):
         yield SIZES[size]
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of so many inches that pyplot does not know, and its axes without frame and tick marks."""
     fig = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(fig)
     fig.get_layout_engine().set(w_pad=0.04, h_pad=0.04)
@@ -142,6 +142,7 @@ def row_places(ax: Axes, labels: Sequence[str]) -> np.ndarray:
 
 
 def nothing(t: Words, size: str) -> Figure:
+    """The figure of no rows: it says that there is nothing to show."""
     with style(size) as width:
         fig, ax = new_figure(width, 1.0)
         ax.set_axis_off()
@@ -150,11 +151,13 @@ def nothing(t: Words, size: str) -> Figure:
 
 
 def few_text(count: object, t: Words) -> str:
-    shown = "<5" if count is not None and count == count and 0 < count < 5 else t.value(count, "count")
-    return t.say("n {n:text}, too few", n=shown)
+    """What stands in the place of a rate on too few persons: their number, or "<5"."""
+    small = count is not None and is_small(count)
+    return t.say("n {n:text}, too few", n=f"<{SMALL + 1}" if small else t.value(count, "count"))
 
 
 def x_ticks(ax: Axes, t: Words, kind: str, low: float, high: float, count: int) -> None:
+    """Put about so many round places from low to high on the x axis; it starts at 0 where that is near."""
     if 0 < low < 0.05 * high:
         low = 0.0
         ax.set_xlim(left=-0.02 * high)
@@ -200,10 +203,21 @@ def texts(fig: Figure) -> list[str]:
 
 def png(fig: Figure) -> bytes:
     """The figure as a small PNG: 144 dpi, at most 128 colours, nothing in it that changes between runs."""
-    raw = io.BytesIO()
+    # Not `savefig`, which draws twice and packs what would be unpacked again.
+    fig.set_facecolor("white")
     with style("wide"):
-        fig.savefig(raw, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
-    picture = Image.open(raw).convert("RGB").quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        fig.canvas.draw()
+    pixels = np.ascontiguousarray(np.asarray(fig.canvas.buffer_rgba())[:, :, :3])
+    # Most of a chart is paper: colours are chosen for the rest only.
+    inked = (pixels != 255).any(axis=2)
+    index, colours = np.zeros(inked.shape, dtype=np.uint8), [255, 255, 255]
+    if inked.any():
+        ink = Image.fromarray(pixels[inked][None])
+        ink = ink.quantize(127, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        index[inked] = np.asarray(ink)[0] + 1
+        colours += ink.getpalette()[: 3 * 127]
+    picture = Image.fromarray(index, "P")
+    picture.putpalette(colours)
     out = io.BytesIO()
-    picture.save(out, format="png", optimize=True)
+    picture.save(out, format="png", compress_level=7)
     return out.getvalue()

@@ -1,8 +1,7 @@
-"""Bars, histograms, lines and heat maps."""
+"""Bars, lines and heat maps."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +16,6 @@ from dealerkit.charts.house import (
     HEAT,
     INK,
     MUTED,
-    SHADES,
     SOFT,
     Words,
     broken,
@@ -90,38 +88,6 @@ def bars(
                     color=SOFT,
                 )
         ax.set_xlim(min(0.0, float(np.min(shown)) * 1.15), largest * (1.34 if size == "third" else 1.16))
-        return fig
-
-
-def hist(
-    values: Sequence[float],
-    t: Words,
-    kind: str = "number",
-    bins: Sequence[float] | int = 24,
-    mark: float | None = None,
-    mark_text: str = "",
-    xlabel: str = "",
-    size: str = "third",
-) -> Figure:
-    """Histogram of values, empty ones left out; `mark` is a line with a text, for the median or a rule's limit."""
-    data = pd.Series(values, dtype=float).dropna().to_numpy()
-    if not len(data):
-        return nothing(t, size)
-    with style(size) as width:
-        counts, edges = np.histogram(data, bins=bins)
-        fig, ax = new_figure(width, 2.5 if size == "third" else 2.9)
-        sns.histplot(x=data, bins=list(edges), ax=ax, color=ACCENT, alpha=1, edgecolor="white", linewidth=0.8)
-        ax.set(xlabel="", ylabel="")
-        ax.set_yticks([])
-        ax.set_ylim(0, max(int(counts.max()), 1) * 1.2)
-        x_ticks(ax, t, kind, edges[0], edges[-1], 4 if size == "third" else 7)
-        if mark is not None:
-            mark_line(ax, mark, mark_text, edges[0], edges[-1])
-        ax.annotate(
-            f"n {t.value(len(data), 'count')}", (1, 1), xycoords="axes fraction", ha="right", va="top", color=SOFT
-        )
-        if xlabel:
-            ax.set_xlabel(xlabel)
         return fig
 
 
@@ -239,7 +205,7 @@ def heat(
         sns.heatmap(values, ax=ax, mask=np.isnan(values), xticklabels=False, yticklabels=False, **looks)
         for (i, j), value in np.ndenumerate(values):
             missing = np.isnan(value)
-            ax.text(
+            cell = ax.text(
                 j + 0.5,
                 i + 0.5,
                 "–" if missing else t.value(value, kind),
@@ -247,6 +213,7 @@ def heat(
                 va="center",
                 color=SOFT if missing else INK,
             )
+            cell.set_in_layout(False)  # it lies within: the layout need not measure it
         ax.xaxis.tick_top()
         ax.tick_params(length=0)
         ax.set_xticks(np.arange(len(columns)) + 0.5, columns, va="bottom", size=9 if room < 14 else None)
@@ -257,44 +224,3 @@ def heat(
 def heat_size(frame: pd.DataFrame) -> str:
     """Size in which the columns of a heat map have room: ``third`` up to four."""
     return "third" if len(frame.columns) <= 4 else "wide"
-
-
-def stacked_share(
-    frame: pd.DataFrame, x: str, parts: Sequence[str], part_texts: Sequence[str], t: Words, size: str = "wide"
-) -> Figure:
-    """Shares of a whole per row (`parts` are columns of shares, 0–1), the name of each part over the first row."""
-    if frame.empty:
-        return nothing(t, size)
-    if len(parts) > len(SHADES):
-        raise ValueError(f"{len(parts)} parts of a whole cannot be told apart; join some, {len(SHADES)} are the most")
-    with style(size) as width:
-        labels = wrapped(frame[x].tolist(), size)
-        fig, ax = new_figure(width, 0.55 + 0.4 * len(labels))
-        rows = row_places(ax, labels)
-        left = np.zeros(len(frame))
-        for k, (part, text) in enumerate(zip(parts, part_texts, strict=True)):
-            values = np.nan_to_num(frame[part].astype(float).to_numpy())
-            ax.barh(rows, values, left=left, height=0.66, color=SHADES[k], edgecolor="white", linewidth=1)
-            for row, value, start in zip(rows, values, left, strict=True):
-                if value >= (0.13 if size == "third" else 0.065):
-                    ax.text(
-                        start + value / 2,
-                        row,
-                        t.value(value, "share"),
-                        ha="center",
-                        va="center",
-                        color="white" if k < 2 else INK,
-                    )
-            if values[0] >= 0.02:
-                room = max(4, int(values[0] * (40 if size == "third" else 80)))
-                ax.text(
-                    left[0] + 0.004,
-                    rows[0] + 0.46,
-                    "\n".join(textwrap.wrap(text, room, break_long_words=False)),
-                    va="baseline",
-                    ha="left",
-                    color=SOFT,
-                )
-            left = left + values
-        ax.set_xlim(0, 1)
-        return fig

@@ -38,6 +38,7 @@ def common(numbers: list[ir.NumericValue]) -> list[ir.NumericValue]:
 
 
 def plus(left: ir.NumericValue, right: ir.NumericValue, sign: int) -> ir.NumericValue:
+    """The sum, or with a sign of −1 the difference, in decimals of one digit more where 38 suffice."""
     left, right = common([wide(left), wide(right)])
     if left.type().is_decimal():
         precision, scale = left.type().precision + 1, left.type().scale
@@ -48,6 +49,7 @@ def plus(left: ir.NumericValue, right: ir.NumericValue, sign: int) -> ir.Numeric
 
 
 def product(left: ir.NumericValue, right: ir.NumericValue) -> ir.NumericValue:
+    """The product, in decimals of both sides' digits where 38 suffice."""
     left, right = wide(left), wide(right)
     if left.type().is_decimal() and right.type().is_decimal():
         precision, scale = left.type().precision + right.type().precision, left.type().scale + right.type().scale
@@ -59,9 +61,11 @@ def product(left: ir.NumericValue, right: ir.NumericValue) -> ir.NumericValue:
 
 
 def quotient(left: ir.NumericValue, right: ir.NumericValue) -> ir.NumericValue:
+    """The quotient in floats; unknown over zero."""
     return left.cast("float64") / right.cast("float64").nullif(0.0)
 
 
 def rest(left: ir.NumericValue, right: ir.NumericValue) -> ir.NumericValue:
+    """What is left of the division in whole numbers, with the sign of the left side; unknown over zero."""
     left, right = common([wide(left), wide(right)])
     return left % right.nullif(ibis.literal(0).cast(right.type()))

@@ -16,7 +16,7 @@ from dealerkit.factors.events import (
     count_if,
     days_between,
     declined_lines,
-    has_amounts,
+    delivered,
     in_order,
     orders_of,
     person_of,
@@ -65,18 +65,15 @@ def car_panel(
     origins = sorted(pd.to_datetime(panel["origin"]).dt.date.unique())
     # as objects, since a list without any day would become one of numbers
     when = ibis.memtable(pd.DataFrame({"origin": pd.Series(origins, dtype=object)}), schema={"origin": "date"})
-    visits = keep(connection, "car_visits", in_order(orders_of(clean), "vin"))
+    told = delivered(clean)
+    visits = keep(connection, "car_visits", in_order(orders_of(clean, told), "vin"))
     held = _now(cars, as_of).union(_earlier(connection, clean, records, cars, visits, when, as_of))
-    held = held.semi_join(_persons(panel), ["person_id", "origin"])
-    held = keep(connection, "cars_held", held)
-    came = keep(connection, "car_visit_factors", visit_factors(visits, when, "vin"))
     about = clean["vehicles"].select("vin", "series", "energy_type", "purchased_on", "warranty_ends_on")
-    joined = beside(held, about, ["vin"])
-    parts = [came, *([_declined(clean, visits, when)] if "service_lines" in clean else [])]
-    for part in parts:
-        joined = beside(joined, part, ["vin", "origin"])
-    joined = beside(joined, _persons(panel), ["person_id", "origin"])
-    return keep(connection, "car_panel", _finished(joined, has_amounts(clean), as_of))
+    parts = [visit_factors(visits, when, "vin")]
+    parts += [_declined(clean, visits, when)] if "service_lines" in clean else []
+    joined = held.inner_join(_persons(panel), ["person_id", "origin"])
+    joined = beside(beside(joined, ["vin"], about), ["vin", "origin"], *parts)
+    return keep(connection, "car_panel", _finished(joined, told.amounts, as_of))
 
 
 def car_factors(panel_of_cars: ir.Table, as_of: date) -> ir.Table:
@@ -124,7 +121,7 @@ def _earlier(connection, clean, records, cars: ir.Table, visits: ir.Table, when:
                 sale=ibis.literal(True),
             )
         )
-    met = beside(met, who, ["customer_id"])
+    met = beside(met, ["customer_id"], who)
     order = ibis.window(group_by="vin", order_by=["day", "sale", "order_id"])
     met = keep(connection, "cars_met", met.mutate(event_no=ibis.row_number().over(order)))
     before = when.filter(when.origin < ibis.literal(as_of))
@@ -133,12 +130,12 @@ def _earlier(connection, clean, records, cars: ir.Table, visits: ir.Table, when:
         named=e.person_id.argmax(e.person_id.notnull().ifelse(e.event_no, ibis.null("int64"))),
         last_sold_on=e.sale.ifelse(e.day, ibis.null("date")).max(),
     )
-    held = beside(held, cars.group_by("vin").agg(holder=_.person_id.min()), ["vin"])
+    held = beside(held, ["vin"], cars.group_by("vin").agg(holder=_.person_id.min()))
     held = held.inner_join(clean["vehicles"].select("vin", "sold_here", bought_on=_.purchased_on), "vin")
     if gone is not None:
         g = up_to(gone, before)
         traded = g.group_by(["vin", "origin"]).agg(traded_on=g.day.max())
-        held = beside(held, traded, ["vin", "origin"])
+        held = beside(held, ["vin", "origin"], traded)
         back = (held.last_sold_on > held.traded_on).fill_null(False)
         back |= ((held.bought_on > held.traded_on) & (held.bought_on <= held.origin)).fill_null(False)
         held = held.filter(held.traded_on.isnull() | back)

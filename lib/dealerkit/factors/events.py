@@ -6,6 +6,8 @@ from the settlement. These are the small expressions that the factors of persons
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
@@ -45,6 +47,10 @@ def ratio(part, whole) -> ir.FloatingValue:
     return (part.cast("float64") / whole.cast("float64").nullif(0)).round(9)
 
 
+#: Columns of a workshop visit of which its factors are made.
+_OF_A_VISIT = (*AT_SETTLEMENT, "settled_at", "order_type", "booked", "odometer_km", "day", "visit_no", "gap_days")
+
+
 def up_to(events: ir.Table, when: ir.Table, day: str = "day") -> ir.Table:
     """Events × origins at or after their day, with ``ago``, the days between."""
     both = events.cross_join(when)
@@ -52,9 +58,9 @@ def up_to(events: ir.Table, when: ir.Table, day: str = "day") -> ir.Table:
     return both.mutate(ago=days_between(both.origin, both[day]))
 
 
-def settled_visits(visits: ir.Table, when: ir.Table) -> ir.Table:
+def settled_visits(visits: ir.Table, when: ir.Table, key: str) -> ir.Table:
     """Visits × origins (`up_to`), with what is written at settlement only where the settlement lies before the origin."""
-    v = up_to(visits, when)
+    v = up_to(visits.select(key, *_OF_A_VISIT), when)
     settled = v.settled_at.isnull() | (v.settled_at.date() <= v.origin)
     return v.mutate(**{c: settled.ifelse(v[c], ibis.null(v[c].type())) for c in AT_SETTLEMENT})
 
@@ -67,9 +73,43 @@ def visit_factors(visits: ir.Table, when: ir.Table, key: str) -> ir.Table:
         when: origins.
         key: column that tells whose visits they are.
     """
-    v = settled_visits(visits, when)
+    made = _added_up(settled_visits(visits, when, key), key)
+    gap = (made.gaps >= 2).ifelse(made.gap, ibis.null("float64"))
+    paid = made.paid_24m.coalesce(0)
+    return made.select(
+        key,
+        "origin",
+        "visits_count_12m",
+        "visits_count_24m",
+        "visits_count_all",
+        "recency_days",
+        "first_visit_days_ago",
+        "accident_count_24m",
+        "warranty_count_24m",
+        "odometer_km_last",
+        "odometer_read_on",
+        "services_count_all",
+        "last_was_maintenance",
+        **{name: made[name].cast("float64") for name in ("spend_yuan_12m", "spend_yuan_24m", "spend_yuan_all")},
+        yuan_per_visit_24m=ratio(made.spend_yuan_24m, made.visits_count_24m),
+        customer_paid_share_24m=(made.payer_known > 0).ifelse(ratio(paid, made.spend_yuan_24m), ibis.null("float64")),
+        discount_share_24m=ratio(made.discount_24m, made.spend_yuan_24m + made.discount_24m),
+        parts_share_24m=ratio(made.parts_24m, made.parts_24m + made.labour_24m),
+        visits_trend_ratio=ratio(made.visits_count_12m, made.visits_count_24m - made.visits_count_12m),
+        interval_days_median=gap,
+        own_rhythm_ratio=ratio(made.recency_days, gap),
+        maintenance_share_24m=ratio(made.maintenance, made.visits_count_24m),
+        repair_share_24m=ratio(made.repair, made.visits_count_24m),
+        comeback_share_24m=ratio(made.comebacks, made.comeback_known),
+        booked_share_24m=ratio(made.booked, made.booked_known),
+        wait_minutes_mean_12m=ratio(made.wait_sum, made.wait_n),
+    )
+
+
+def _added_up(v: ir.Table, key: str) -> ir.Table:
+    """Counts and sums of the visits by ``key`` and origin, of which the shares are made."""
     y1, y2 = v.ago < DAYS_12M, v.ago < DAYS_24M
-    made = v.group_by([key, "origin"]).agg(
+    return v.group_by([key, "origin"]).agg(
         visits_count_12m=count_if(y1),
         visits_count_24m=count_if(y2),
         visits_count_all=v.count(),
@@ -102,43 +142,26 @@ def visit_factors(visits: ir.Table, when: ir.Table, key: str) -> ir.Table:
         .cast("int64")
         .argmax(v.order_type.notnull().ifelse(v.visit_no, ibis.null("int64"))),
     )
-    gap = (made.gaps >= 2).ifelse(made.gap, ibis.null("float64"))
-    paid = made.paid_24m.coalesce(0)
-    return made.select(
-        key,
-        "origin",
-        "visits_count_12m",
-        "visits_count_24m",
-        "visits_count_all",
-        "spend_yuan_12m",
-        "spend_yuan_24m",
-        "spend_yuan_all",
-        "recency_days",
-        "first_visit_days_ago",
-        "accident_count_24m",
-        "warranty_count_24m",
-        "odometer_km_last",
-        "odometer_read_on",
-        "services_count_all",
-        "last_was_maintenance",
-        yuan_per_visit_24m=ratio(made.spend_yuan_24m, made.visits_count_24m),
-        customer_paid_share_24m=(made.payer_known > 0).ifelse(ratio(paid, made.spend_yuan_24m), ibis.null("float64")),
-        discount_share_24m=ratio(made.discount_24m, made.spend_yuan_24m + made.discount_24m),
-        parts_share_24m=ratio(made.parts_24m, made.parts_24m + made.labour_24m),
-        visits_trend_ratio=ratio(made.visits_count_12m, made.visits_count_24m - made.visits_count_12m),
-        interval_days_median=gap,
-        own_rhythm_ratio=ratio(made.recency_days, gap),
-        maintenance_share_24m=ratio(made.maintenance, made.visits_count_24m),
-        repair_share_24m=ratio(made.repair, made.visits_count_24m),
-        comeback_share_24m=ratio(made.comebacks, made.comeback_known),
-        booked_share_24m=ratio(made.booked, made.booked_known),
-        wait_minutes_mean_12m=ratio(made.wait_sum, made.wait_n),
-    )
 
 
-def has_amounts(clean: dict[str, ir.Table]) -> bool:
-    """Whether any workshop visit has a total; without, everything in yuan is unknown, not zero."""
-    return bool(clean["service_orders"].total_yuan.notnull().any().to_pandas())
+@dataclass(frozen=True)
+class Delivered:
+    """What the workshop visits hold at all.
+
+    Attributes:
+        amounts: any has a total; without, everything in yuan is unknown, not zero.
+        discounts: any has a discount; then an order with a total and none has 0.
+    """
+
+    amounts: bool
+    discounts: bool
+
+
+def delivered(clean: dict[str, ir.Table]) -> Delivered:
+    """See `Delivered`; asks the engine."""
+    orders = clean["service_orders"]
+    asked = orders.agg(amounts=orders.total_yuan.count() > 0, discounts=orders.discount_yuan.count() > 0)
+    return Delivered(**asked.to_pyarrow().to_pylist()[0])
 
 
 def declined_lines(clean: dict[str, ir.Table], visits: ir.Table) -> ir.Table:
@@ -148,11 +171,12 @@ def declined_lines(clean: dict[str, ir.Table], visits: ir.Table) -> ir.Table:
     return visits.inner_join(left, visits.order_id == left.l_order).drop("l_order")
 
 
-def beside(left: ir.Table, right: ir.Table, keys: list[str]) -> ir.Table:
-    """All rows of ``left``, with the columns of the matching row of ``right``."""
-    right = right.rename({f"{key}_beside": key for key in keys})
-    joined = left.left_join(right, [left[key] == right[f"{key}_beside"] for key in keys])
-    return joined.drop(*(f"{key}_beside" for key in keys))
+def beside(left: ir.Table, keys: list[str], *tables: ir.Table) -> ir.Table:
+    """All rows of ``left``, with the columns of the matching row of each table."""
+    joined = left
+    for place, table in enumerate(tables):
+        joined = joined.left_join(table, keys, rname=f"{{name}}_beside_{place}")
+    return joined.drop(*(f"{key}_beside_{place}" for key in keys for place in range(len(tables))))
 
 
 def person_of(records: pd.DataFrame) -> ir.Table:
@@ -161,10 +185,10 @@ def person_of(records: pd.DataFrame) -> ir.Table:
     return ibis.memtable(ids, schema={"customer_id": "string", "person_id": "string"})
 
 
-def orders_of(clean: dict[str, ir.Table]) -> ir.Table:
+def orders_of(clean: dict[str, ir.Table], told: Delivered) -> ir.Table:
     """Workshop orders with their ``day``. Where discounts were delivered at all, an order with a total and none has 0."""
     orders = clean["service_orders"].mutate(day=_.opened_at.date())
-    if not orders.discount_yuan.notnull().any().to_pandas():
+    if not told.discounts:
         return orders
     none = orders.discount_yuan.isnull() & orders.total_yuan.notnull()
     return orders.mutate(
@@ -172,13 +196,10 @@ def orders_of(clean: dict[str, ir.Table]) -> ir.Table:
     )
 
 
-def visits_of(clean: dict[str, ir.Table], who: ir.Table, cars: ir.Table) -> ir.Table:
+def visits_of(clean: dict[str, ir.Table], who: ir.Table, cars: ir.Table, told: Delivered) -> ir.Table:
     """Orders with their person: the customer named on the order, else the holder of the car."""
-    orders = orders_of(clean)
-    named = who.select(w_id=_.customer_id, w_person=_.person_id)
-    joined = orders.left_join(named, orders.customer_id == named.w_id).drop("w_id")
-    holders = cars.group_by(h_vin=_.vin).agg(h_person=_.person_id.min())
-    joined = joined.left_join(holders, joined.vin == holders.h_vin).drop("h_vin")
+    orders = beside(orders_of(clean, told), ["customer_id"], who.select("customer_id", w_person="person_id"))
+    joined = beside(orders, ["vin"], cars.group_by("vin").agg(h_person=_.person_id.min()))
     found = joined.mutate(person_id=joined.w_person.coalesce(joined.h_person))
     return in_order(found.filter(found.person_id.notnull()).drop("w_person", "h_person"), "person_id")
 

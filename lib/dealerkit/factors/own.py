@@ -29,7 +29,6 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from dealerkit import expressions, tables
-from dealerkit.engine import keep
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.factors.declared import CAR_FACTORS, PERSON_FACTORS
 from dealerkit.factors.events import count_if, ratio, sum_if, up_to
@@ -181,18 +180,16 @@ def not_delivered(params: Params, clean: dict[str, ir.Table]) -> dict[str, str]:
 
 
 def event_factors(
-    connection,
     clean: dict[str, ir.Table],
     who: ir.Table,
     visits: ir.Table,
     when: ir.Table,
     as_of: date,
     own: Sequence[OwnFactorParams],
-) -> list[pd.DataFrame]:
-    """The own factors made of events: a frame for each table, with person_id, origin and its factors.
+) -> list[ir.Table]:
+    """The own factors made of events: a table for each table of theirs, with person_id, origin and its factors.
 
     Args:
-        connection: engine connection.
         clean: clean tables; a factor of a table that is not there is left out.
         who: customer_id → person_id.
         visits: service orders with their person and day.
@@ -201,26 +198,23 @@ def event_factors(
         own: factors of the params.
     """
     places = {id(o): place for place, o in enumerate(own)}
-    frames = []
+    found = []
     for name in dict.fromkeys(o.table for o in own if o.table and o.table in clean):
         chosen = [o for o in own if o.table == name]
-        rows = _events(clean, name, who, visits)
-        rows = _used(rows, name, chosen, places)
-        rows = keep(connection, f"own_{name}", _as_known(up_to(rows, when), name, as_of))
-        made = rows.group_by(["person_id", "origin"]).agg(
-            **{o.name: _aggregate(rows, o, f"own_factors.{places[id(o)]}") for o in chosen}
-        )
-        frames.append(made.to_pandas())
-    return frames
+        last = any(o.aggregate == "last" for o in chosen)
+        rows = _events(clean, name, who, visits, _used(name, chosen, places), last)
+        rows = _as_known(up_to(rows, when), name, as_of)
+        made = {o.name: _aggregate(rows, o, f"own_factors.{places[id(o)]}") for o in chosen}
+        found.append(rows.group_by(["person_id", "origin"]).agg(**made))
+    return found
 
 
-def with_own(connection, frame: pd.DataFrame, made: list[pd.DataFrame], params: Params) -> pd.DataFrame:
-    """The factors of persons with the own ones as further columns: those of events joined, then the formulas.
+def with_own(connection, frame: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """The factors of persons with the own ones as the params have them: those of `event_factors`, which are columns of
+    ``frame``, filled, and the formulas added.
 
     Who has no event counts 0 and sums to 0; where no event of anybody has a value, the sum is unknown.
     """
-    for part in made:
-        frame = frame.merge(part, on=["person_id", "origin"], how="left", validate="one_to_one")
     for own in params.own_factors:
         if own.formula:
             continue
@@ -259,30 +253,37 @@ def _steady(value: ir.Value) -> ir.FloatingValue:
     return (number.isinf() | number.isnan()).ifelse(ibis.null("float64"), number.round(9))
 
 
-def _events(clean: dict[str, ir.Table], name: str, who: ir.Table, visits: ir.Table) -> ir.Table:
-    """Rows of the table with person_id, day, and event_no, their number in the order of time."""
+def _events(
+    clean: dict[str, ir.Table], name: str, who: ir.Table, visits: ir.Table, used: list[str], last: bool
+) -> ir.Table:
+    """Rows of the table with person_id, day and the columns used; with event_no, their number in the order of time,
+    where the last one is asked for."""
     declared = tables.TABLES[name]
+    first = "opened_at" if name in ("service_orders", *_PARENTS) else declared.date
+    order = [first, *declared.key] if last else []
+    kept = list(dict.fromkeys([*used, *order]))
     if name == "service_orders":
-        rows = visits
+        rows = visits.select("person_id", "day", *kept)
     elif name in _PARENTS:
         lines = clean[name]
-        orders = visits.select(
-            "person_id", "day", *(c for c in _columns(name) if c not in declared.names), l_order="order_id"
-        )
-        rows = lines.inner_join(orders, lines.order_id == orders.l_order).drop("l_order")
+        orders = visits.select("person_id", "day", *(c for c in kept if c not in declared.names), l_order="order_id")
+        rows = lines.inner_join(orders, lines.order_id == orders.l_order).select("person_id", "day", *kept)
     else:
         rows = clean[name]
-        day = rows[declared.date]
-        rows = rows.mutate(day=day.date() if day.type().is_timestamp() else day)
+        day, customer = rows[declared.date], rows.customer_id
         if name == "leads":
             # A lead that names no customer is a record of its own (`identity`).
-            rows = rows.mutate(customer_id=rows.customer_id.coalesce(ibis.literal("lead:") + rows.lead_id))
+            customer = customer.coalesce(ibis.literal("lead:") + rows.lead_id)
+        columns = {c: rows[c] for c in kept} | {"customer_id": customer}
+        rows = rows.select(day=day.date() if day.type().is_timestamp() else day, **columns)
         rows = rows.inner_join(who, "customer_id")
-    first = "opened_at" if name in ("service_orders", *_PARENTS) else declared.date
-    return rows.mutate(event_no=ibis.row_number().over(ibis.window(order_by=[first, *declared.key])))
+    if not last:
+        return rows
+    rows = rows.mutate(event_no=ibis.row_number().over(ibis.window(order_by=order)))
+    return rows.select("person_id", "day", "event_no", *used)
 
 
-def _used(rows: ir.Table, name: str, own: Sequence[OwnFactorParams], places: dict[int, int]) -> ir.Table:
+def _used(name: str, own: Sequence[OwnFactorParams], places: dict[int, int]) -> list[str]:
     """The columns that the factors name, and those that say since when these are known."""
     columns, used = _columns(name), set()
     for o in own:
@@ -290,7 +291,7 @@ def _used(rows: ir.Table, name: str, own: Sequence[OwnFactorParams], places: dic
             if expression is not None:
                 used |= expressions.columns(expression, f"own_factors.{places[id(o)]}.{key}")
     used |= {columns[c].known_from for c in used if columns[c].known_from in columns}
-    return rows.select("person_id", "day", "event_no", *sorted(used))
+    return sorted(used)
 
 
 def _as_known(rows: ir.Table, name: str, as_of: date) -> ir.Table:

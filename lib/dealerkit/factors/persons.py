@@ -11,13 +11,14 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import value
-from dealerkit.engine import keep
+from dealerkit.engine import frame_of, keep
 from dealerkit.factors.declared import DAYS_12M, DAYS_24M, DAYS_PER_MONTH, PERSON_FACTORS
 from dealerkit.factors.events import (
+    beside,
     count_if,
     days_between,
     declined_lines,
-    has_amounts,
+    delivered,
     person_of,
     ratio,
     sum_if,
@@ -53,29 +54,28 @@ def person_factors(
     """
     check_own(params)
     when = ibis.memtable({"origin": sorted(origins)}, schema={"origin": "date"})
-    who = person_of(records)
-    visits = keep(connection, "person_visits", visits_of(clean, who, cars))
+    who, told = person_of(records), delivered(clean)
+    visits = keep(connection, "person_visits", visits_of(clean, who, cars, told))
     parts = [visit_factors(visits, when, "person_id"), _car_counts(visits, cars, when, as_of)]
     parts += [_line_factors(clean, visits, when)] if "service_lines" in clean else []
     parts += [_sales_factors(clean, who, visits, when)] if "sales_orders" in clean else []
     parts += [_contact_factors(clean, who, when)] if "interactions" in clean else []
     parts += [_campaign_factors(clean, who, when)] if "campaigns" in clean else []
+    own = event_factors(clean, who, visits, when, as_of, params.own_factors)
     base = _base(persons, visits, _bought(clean, who, cars), when, as_of)
-    frame = base.to_pandas()
-    for part in parts:
-        frame = frame.merge(part.to_pandas(), on=["person_id", "origin"], how="left", validate="one_to_one")
+    joined = beside(base, ["person_id", "origin"], *parts, *own)
+    found = frame_of(joined)
     counts = [
-        c for c in frame if "_count_" in c or c == "cars_count" or (c.startswith("spend_yuan") and has_amounts(clean))
+        f.name
+        for f in PERSON_FACTORS
+        if f.name in found
+        and ("_count_" in f.name or f.name == "cars_count" or (f.name.startswith("spend_yuan") and told.amounts))
     ]
-    frame[counts] = frame[counts].astype(float).fillna(0)
-    yuan = [c for c in frame if "yuan" in c]
-    frame[yuan] = frame[yuan].astype(float)
-    frame = _with_value(frame, visits, sorted(origins), params)
-    frame = with_own(
-        connection, frame, event_factors(connection, clean, who, visits, when, as_of, params.own_factors), params
-    )
+    found[counts] = found[counts].astype(float).fillna(0)
+    found = _with_value(found, visits, sorted(origins), params)
+    found = with_own(connection, found, params)
     ordered = ["person_id", "origin", *[f.name for f in PERSON_FACTORS], *[own.name for own in params.own_factors]]
-    return frame.reindex(columns=ordered).sort_values(["origin", "person_id"], ignore_index=True)
+    return found.reindex(columns=ordered).sort_values(["origin", "person_id"], ignore_index=True)
 
 
 def at(panel: pd.DataFrame, origin: date) -> pd.DataFrame:
@@ -156,8 +156,18 @@ def _base(persons: pd.DataFrame, visits: ir.Table, bought: ir.Table, when: ir.Ta
 def _car_counts(visits: ir.Table, cars: ir.Table, when: ir.Table, as_of: date) -> ir.Table:
     """What the cars on record say. A car without purchase date counts from its first visit, else at delivery only."""
     driven = visits.group_by(d_vin=_.vin).agg(first_day=_.day.min())
-    known = cars.left_join(driven, cars.vin == driven.d_vin).drop("d_vin")
-    known = known.mutate(day=known.purchased_on.coalesce(known.first_day, ibis.literal(as_of)))
+    known = cars.left_join(driven, cars.vin == driven.d_vin).select(
+        "person_id",
+        "purchased_on",
+        "in_hand",
+        "left_on",
+        "energy_type",
+        "list_price_yuan",
+        "sold_here",
+        "warranty_ends_on",
+        "insurance_ends_on",
+        day=cars.purchased_on.coalesce(driven.first_day, ibis.literal(as_of)),
+    )
     c = up_to(known, when)
     # That a car was disposed of is only known at delivery; a trade-in is known from its day.
     c = c.filter(c.in_hand | ((c.origin < ibis.literal(as_of)) & (c.left_on.isnull() | (c.left_on > c.origin))))
@@ -169,7 +179,7 @@ def _car_counts(visits: ir.Table, cars: ir.Table, when: ir.Table, as_of: date) -
         vehicle_age_months_max=months.max(),
         new_energy=count_if(c.energy_type.isin(["phev", "bev"])),
         energy_known=count_if(c.energy_type.notnull()),
-        list_price_yuan_max=c.list_price_yuan.max(),
+        list_price_yuan_max=c.list_price_yuan.max().cast("float64"),
         sold_here=count_if(c.sold_here),
         sold_known=count_if(c.sold_here.notnull()),
         warranty_days_left_max=days_between(c.warranty_ends_on, c.origin).max(),
@@ -178,12 +188,8 @@ def _car_counts(visits: ir.Table, cars: ir.Table, when: ir.Table, as_of: date) -
     made = made.mutate(
         new_energy_share=ratio(made.new_energy, made.energy_known),
         sold_here_share=ratio(made.sold_here, made.sold_known),
-    )
-    per_year = _km_per_year(visits, cars, when)
-    joined = made.left_join(per_year, ["person_id", "origin"])
-    return joined.drop(
-        "new_energy", "energy_known", "sold_here", "sold_known", *[c for c in joined.columns if c.endswith("_right")]
-    )
+    ).drop("new_energy", "energy_known", "sold_here", "sold_known")
+    return beside(made, ["person_id", "origin"], _km_per_year(visits, cars, when))
 
 
 def _km_per_year(visits: ir.Table, cars: ir.Table, when: ir.Table) -> ir.Table:
@@ -204,7 +210,7 @@ def _line_factors(clean: dict[str, ir.Table], visits: ir.Table, when: ir.Table) 
     lines = up_to(declined_lines(clean, visits.select("person_id", "order_id", "day")), when)
     lines = lines.filter(lines.ago < DAYS_12M)
     return lines.group_by(["person_id", "origin"]).agg(
-        declined_count_12m=lines.count(), declined_yuan_12m=lines.amount_yuan.sum()
+        declined_count_12m=lines.count(), declined_yuan_12m=lines.amount_yuan.sum().cast("float64")
     )
 
 
@@ -213,7 +219,7 @@ def _sales_factors(clean: dict[str, ir.Table], who: ir.Table, visits: ir.Table, 
     s = up_to(sales.select("person_id", "price_yuan", "trade_in_vin", day=sales.delivered_on), when)
     made = s.group_by(["person_id", "origin"]).agg(
         purchases_count_all=s.count(),
-        purchase_yuan_all=s.price_yuan.sum(),
+        purchase_yuan_all=s.price_yuan.sum().cast("float64"),
         trade_ins_count_all=count_if(s.trade_in_vin.notnull()),
         bought=s.day.min(),
     )
@@ -229,7 +235,7 @@ def _sales_factors(clean: dict[str, ir.Table], who: ir.Table, visits: ir.Table, 
 
 def _contact_factors(clean: dict[str, ir.Table], who: ir.Table, when: ir.Table) -> ir.Table:
     met = clean["interactions"].inner_join(who, "customer_id")
-    i = up_to(met.mutate(day=met["at"].date()), when)
+    i = up_to(met.select("person_id", "kind", "score", "at", day=met["at"].date()), when)
     y1, y2, survey = i.ago < DAYS_12M, i.ago < DAYS_24M, (i.kind == "survey") & i.score.notnull()
     latest = i.score.argmax(survey.ifelse(i["at"], ibis.null("timestamp")))
     made = i.group_by(["person_id", "origin"]).agg(
@@ -245,8 +251,8 @@ def _contact_factors(clean: dict[str, ir.Table], who: ir.Table, when: ir.Table) 
 
 
 def _campaign_factors(clean: dict[str, ir.Table], who: ir.Table, when: ir.Table) -> ir.Table:
-    sent = clean["campaigns"].inner_join(who, "customer_id")
-    c = up_to(sent.mutate(day=sent.assigned_on).filter(_.arm != "control"), when)
+    sent = clean["campaigns"].filter(_.arm != "control").inner_join(who, "customer_id")
+    c = up_to(sent.select("person_id", "responded_on", day=sent.assigned_on), when)
     answered = c.responded_on.notnull() & (c.responded_on <= c.origin)
     made = c.group_by(["person_id", "origin"]).agg(
         campaigns_count_12m=count_if(c.ago < DAYS_12M),
@@ -256,39 +262,24 @@ def _campaign_factors(clean: dict[str, ir.Table], who: ir.Table, when: ir.Table)
     return made.mutate(campaign_response_share_24m=ratio(made.answers, made.sent)).drop("answers", "sent")
 
 
-def _with_value(frame: pd.DataFrame, visits: ir.Table, origins: list[date], params: Params) -> pd.DataFrame:
+def _with_value(found: pd.DataFrame, visits: ir.Table, origins: list[date], params: Params) -> pd.DataFrame:
     """Expected visits, probability of still coming and value, from models fitted at each origin on what it knows."""
-    days = visits.group_by(["person_id", "day"]).agg(yuan=_.total_yuan.sum()).order_by(["person_id", "day"]).to_pandas()
-    days["day"] = pd.to_datetime(days["day"])
-    days["yuan"] = days["yuan"].astype(float)
-    done = []
-    for origin in origins:
-        part = at(frame, origin)
-        done.append(
-            part.merge(
-                _value_at(days[days["day"] <= pd.Timestamp(origin)], origin, params),
-                on="person_id",
-                how="left",
-                validate="one_to_one",
-            )
-        )
-    return pd.concat(done, ignore_index=True)
+    days = visits.group_by(customer=_.person_id, date=_.day).agg(amount=_.total_yuan.sum())
+    days = frame_of(days.order_by(["customer", "date"]))
+    days["customer"], people = pd.factorize(days["customer"])
+    made = [_value_at(days, origin, params) for origin in origins]
+    made = pd.concat(made, ignore_index=True).assign(person_id=lambda rows: people[rows["customer"]])
+    return found.merge(made.drop(columns="customer"), on=["person_id", "origin"], how="left", validate="one_to_one")
 
 
 def _value_at(days: pd.DataFrame, origin: date, params: Params) -> pd.DataFrame:
-    columns = ["person_id", "expected_visits_count", "alive_probability", "expected_yuan_per_visit", "clv_yuan"]
-    if days.empty:
-        return pd.DataFrame(columns=columns)
-    grouped = days.groupby("person_id", sort=True)
-    first, last, x = grouped["day"].min(), grouped["day"].max(), (grouped.size() - 1).to_numpy(float)
-    t_x = (last - first).dt.days.to_numpy(float) / 7
-    age = (pd.Timestamp(origin) - first).dt.days.to_numpy(float) / 7
-    # Amounts of repeat visits only, as the model has it: the first visit is often free or of another kind.
-    repeat = (grouped["yuan"].sum() - grouped["yuan"].first()).to_numpy(float)
-    mean = np.divide(repeat, x, out=np.zeros_like(repeat), where=x > 0)
+    """customer, origin and the factors of value of those who came by the origin."""
+    known = value.histories(days, origin)
+    x, t_x, age, mean = known.to_numpy(float).T
+    # Who came back without an amount brings what all bring.
     visits, amounts = value.fit_bg_nbd(x, t_x, age), value.fit_gamma_gamma(np.where(mean > 0, x, 0), mean)
     horizon = params.value.horizon_months
-    out = pd.DataFrame({"person_id": first.index})
+    out = pd.DataFrame({"customer": known.index, "origin": pd.Timestamp(origin)})
     out["expected_visits_count"] = value.expected_visits(visits, horizon * DAYS_PER_MONTH / 7, x, t_x, age)
     out["alive_probability"] = value.p_alive(visits, x, t_x, age)
     out["expected_yuan_per_visit"] = value.expected_amount(amounts, x, mean)

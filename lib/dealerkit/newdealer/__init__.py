@@ -277,9 +277,7 @@ def _copy(folder: Path, target: Path, names: list[str]) -> int:
             goal.with_name(f".{goal.name}.part").rename(goal)
             made.append(goal)
     except OSError as error:
-        for path in made:
-            with contextlib.suppress(OSError):
-                path.unlink()
+        _drop(made)
         raise UserError(
             f"data/raw/{target.name}/: a file cannot be copied ({error.strerror})",
             "see that the file can be read, that data/raw can be written and that its disk has room",
@@ -294,9 +292,15 @@ def _write(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
+        _drop([part])
         raise UserError(
             f"{path.parent.name}/{path.name} cannot be written ({error.strerror})",
             "see that the folder can be written and its disk has room",
         ) from None
+
+
+def _drop(made: list[Path]) -> None:
+    """Take away what was written before it went wrong."""
+    for path in made:
+        with contextlib.suppress(OSError):
+            path.unlink()

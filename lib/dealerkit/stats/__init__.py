@@ -1,6 +1,6 @@
 """Statistics that more than one stage needs.
 
-* `intervals`: Wilson for shares, bootstrap for the rest.
+* `intervals`: Wilson for shares.
 * `chance`: what chance alone would make of many tests (`false_discovery`) and of two samples (`psi`).
 * `cuts`: values in few readable bins (`discretise`), many columns at once (`Columns`, `discretise_all`).
 * `bins`: what bins tell of an outcome (`woe`, `information_value`).
@@ -14,7 +14,6 @@ from dealerkit.stats.bins import (
     as_numbers,
     as_texts,
     evidence,
-    information_bound,
     information_value,
     is_number,
     woe,
@@ -22,14 +21,13 @@ from dealerkit.stats.bins import (
 )
 from dealerkit.stats.chance import STEADY, Drift, false_discovery, psi
 from dealerkit.stats.cuts import Columns, discretise, discretise_all
-from dealerkit.stats.intervals import STATISTICS, bootstrap_interval, wilson
+from dealerkit.stats.intervals import wilson
 from dealerkit.stats.leaks import leakage
 from dealerkit.stats.logistic import logistic
 from dealerkit.stats.ranking import MEASURES, auc, calibration_table, group_draws, measures
 
 __all__ = [
     "MEASURES",
-    "STATISTICS",
     "STEADY",
     "Binning",
     "Columns",
@@ -37,14 +35,12 @@ __all__ = [
     "as_numbers",
     "as_texts",
     "auc",
-    "bootstrap_interval",
     "calibration_table",
     "discretise",
     "discretise_all",
     "evidence",
     "false_discovery",
     "group_draws",
-    "information_bound",
     "information_value",
     "is_number",
     "leakage",

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaincinv, logit
+from scipy.special import logit
 
 from dealerkit.stats.intervals import wilson
 
@@ -163,16 +163,3 @@ def information_value(codes, outcome, bins: int, prior_rows: float = _PRIOR_ROWS
     nothing, .1 to .3 as medium. With smoothed weights it is a little below the plain sum. See `woe` for arguments.
     """
     return float(woe(codes, outcome, bins, prior_rows)["iv"].sum())
-
-
-def information_bound(codes, outcome, level: float = 0.95) -> float:
-    """What the information value stays below by chance when the bins, not chosen by the outcome, tell nothing of it.
-
-    It is the stability index between rows with and without the outcome, and so spread as in `psi`. Bins cut by the
-    outcome itself reach somewhat higher by chance.
-    """
-    y = np.asarray(outcome, dtype=float)
-    freedom, events = len(np.unique(codes)) - 1, y.sum()
-    if freedom < 1 or not 0 < events < len(y):
-        return 0.0
-    return float((1 / events + 1 / (len(y) - events)) * 2 * gammaincinv(freedom / 2, level))
