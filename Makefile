@@ -100,7 +100,7 @@ KNOWN := $(strip $(foreach d,$(DEALERS),$(if $(findstring |$(DEALER)|,|$d|),$(if
 ANY_PYTHON := $(firstword $(wildcard $(PY)) python3)
 LOCK = -I -S lib/dealerkit/lock.py
 
-.PHONY: help env env-dev new-dealer report reports lab test lint format verify strings schema clean $(STAGES)
+.PHONY: help env env-dev new-dealer report reports lab test bench lint format verify strings schema clean $(STAGES)
 
 help: ## this list
 	@echo "make TARGET [DEALER=name] [AS_OF=2026-06-30] [REPORT_LANG=en|zh] [REFRESH=1 to read a database again]"
@@ -152,6 +152,9 @@ lab: $(READY) ## JupyterLab on the notebooks; trying things never changes what m
 
 test: $(READY_DEV) ## all tests
 	@$(SEALED) $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
+
+bench: $(READY) ## what a report costs beyond its arithmetic, beside papermill and nbconvert; on a machine that does nothing else
+	@$(PY) tests/bench/chain.py
 
 lint: $(READY_DEV) ## style of code and notebooks, notebooks without outputs, schema and translations up to date
 	@$(PY) -m ruff check lib tests notebooks
