@@ -51,7 +51,7 @@ page = $R/$(if $(filter 90-summary,$1),index,$1).html
 PAGES := $(foreach stage,$(STAGES),$(call page,$(stage)))
 
 .PHONY: report verify $(STAGES)
-report: $(PAGES) $R/dictionary.html
+report: $R/cost.html
 	@echo "$R/index.html"
 
 # One line per edge: what a stage reads besides its own code.
@@ -79,6 +79,10 @@ $(foreach stage,$(STAGES),$(eval $(call PAGE_RULE,$(stage))))
 $R/dictionary.html: $B/.inputs $B/.code/dictionary
 	@$(SEALED) exec $(ASK) dictionary --dealer "$$DEALER"
 
+# Last, what all this took: the one page that differs from run to run.
+$R/cost.html: $(PAGES) $R/dictionary.html
+	@$(SEALED) $(ASK) cost --dealer "$$DEALER"
+
 verify: $(STAGES:%=$B/%.ipynb)
 	@DEALERKIT_VERIFY=1 $(SEALED) $(PY) -m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env $(STAGES:%=$B/%.ipynb)
 
@@ -96,7 +100,7 @@ KNOWN := $(strip $(foreach d,$(DEALERS),$(if $(findstring |$(DEALER)|,|$d|),$(if
 ANY_PYTHON := $(firstword $(wildcard $(PY)) python3)
 LOCK = -I -S lib/dealerkit/lock.py
 
-.PHONY: help env env-dev new-dealer report reports lab test lint format verify strings schema clean $(STAGES)
+.PHONY: help env env-dev new-dealer report reports lab test bench lint format verify strings schema clean $(STAGES)
 
 help: ## this list
 	@echo "make TARGET [DEALER=name] [AS_OF=2026-06-30] [REPORT_LANG=en|zh] [REFRESH=1 to read a database again]"
@@ -148,6 +152,9 @@ lab: $(READY) ## JupyterLab on the notebooks; trying things never changes what m
 
 test: $(READY_DEV) ## all tests
 	@$(SEALED) $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
+
+bench: $(READY) ## what a report costs beyond its arithmetic, beside papermill and nbconvert; on a machine that does nothing else
+	@$(PY) tests/bench/chain.py
 
 lint: $(READY_DEV) ## style of code and notebooks, notebooks without outputs, schema and translations up to date
 	@$(PY) -m ruff check lib tests notebooks

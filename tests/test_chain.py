@@ -50,7 +50,9 @@ FACT = 'run.fact("as_of", "2026-09-30")'
 
 
 def built(project: Project) -> dict[str, bytes]:
-    return project.files("build") if (project.folder / "build").exists() else {}
+    """Files below build/, without what is kept of the time they took."""
+    found = project.files("build") if (project.folder / "build").exists() else {}
+    return {name: content for name, content in found.items() if "/.cost/" not in name}
 
 
 # ---- a stage that runs ---------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ case $command in
     render)
         if [ "$stage" = 90-summary ]; then page=index; else page=$stage; fi
         echo "$stage" > "reports/$dealer/$page.html" ;;
-    dictionary) echo dictionary > "reports/$dealer/dictionary.html" ;;
+    dictionary | cost) echo "$command" > "reports/$dealer/$command.html" ;;
 esac
 """
 
@@ -67,7 +67,8 @@ CODE = {
 }
 PAGES = ("10-audit", "20-customers", "90-summary")
 EXECUTE = {f"demo execute {stage}" for stage in PAGES}
-RENDER = {f"demo render {stage}" for stage in PAGES} | {"demo dictionary "}
+COST = "demo cost "  # the page on what all this took, after anything that is made
+RENDER = {f"demo render {stage}" for stage in PAGES} | {"demo dictionary ", COST}
 
 
 def notebook(*sources: str, outputs: bool = False) -> str:
@@ -168,6 +169,10 @@ def built(project):
 # ---- nothing runs twice, and everything that should runs ---------------------------------------------------------
 
 
+def test_what_it_took_is_told_when_all_else_is_done(built):
+    assert (built.folder / "calls.log").read_text(encoding="utf-8").splitlines()[-1] == COST
+
+
 def test_second_make_does_nothing_and_is_quick(built):
     assert built.calls() == set()
     began = time.perf_counter()
@@ -201,8 +206,9 @@ RERUN = {
         "demo execute 90-summary",
         "demo render 20-customers",
         "demo render 90-summary",
+        COST,
     },
-    "notebooks/90-summary.ipynb": {"demo execute 90-summary", "demo render 90-summary"},
+    "notebooks/90-summary.ipynb": {"demo execute 90-summary", "demo render 90-summary", COST},
     "params/demo.yaml": EXECUTE | RENDER,
     "data/raw/demo/客户 资料(1).csv": EXECUTE | RENDER,
     "lib/dealerkit/base.py": (EXECUTE | RENDER) - {"demo dictionary "},
@@ -213,6 +219,7 @@ RERUN = {
         "demo render 20-customers",
         "demo render 90-summary",
         "demo dictionary ",
+        COST,
     },
     "lib/dealerkit/engine.py": RENDER,
     "lib/dealerkit/report/facts.py": EXECUTE | RENDER,
@@ -302,7 +309,7 @@ def test_refresh_reads_again_each_time(built):
 
 def test_a_lost_page_is_rendered_again_only(built):
     (built.folder / "reports/demo/10-audit.html").unlink()
-    assert built.calls() == {"demo render 10-audit"}
+    assert built.calls() == {"demo render 10-audit", COST}
 
 
 def test_stamps_are_the_same_wherever_and_whenever_they_are_made(built, tmp_path_factory):

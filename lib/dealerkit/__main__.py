@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from dealerkit import chain, params
-from dealerkit.chain import imports
+from dealerkit.chain import cost, imports
 from dealerkit.errors import UserError
 
 
@@ -24,7 +24,8 @@ def _parser() -> argparse.ArgumentParser:
     new = commands.add_parser("new-dealer", help="write params for a folder of raw files")
     new.add_argument("--dealer", required=True)
     new.add_argument("--raw", default="", help="the folder; without it data/raw/<dealer>")
-    commands.add_parser("dictionary", help="write the data dictionary page").add_argument("--dealer", required=True)
+    for name, text in (("dictionary", "the data dictionary"), ("cost", "the page on what the report took")):
+        commands.add_parser(name, help=f"write {text}").add_argument("--dealer", required=True)
     schema = commands.add_parser("schema", help="write the JSON schema of params files")
     schema.add_argument("--check", action="store_true", help="only compare with what is there")
     strings = commands.add_parser("strings", help="collect translatable messages into the catalogues")
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     root = Path.cwd()
     try:
-        if given.command in ("execute", "render", "dictionary"):
+        if given.command in ("execute", "render", "dictionary", "cost"):
             return _chain(given, root)
         return {"schema": _schema, "strings": _strings, "demo": _demo, "new-dealer": _new_dealer}[given.command](
             given, root
@@ -55,17 +56,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _chain(given: argparse.Namespace, root: Path) -> int:
-    imports.import_spared()
     folders = chain.Folders(root, params.check_dealer_name(given.dealer))
-    if given.command == "execute":
+    meter, named = cost.Meter(), [given.stage] if "stage" in given else []
+    code = chain.guarded(folders, *(named or [given.command]), lambda: _step(given.command)(folders, *named))
+    if code == 0 and given.command != "cost":
+        meter.keep(folders, given.command, *named)
+    return code
+
+
+def _step(command: str):
+    """The function of a step of the chain; what it needs is imported now."""
+    imports.import_spared()
+    if command == "execute":
         from dealerkit.chain.execute import execute
 
-        return chain.guarded(folders, given.stage, lambda: execute(folders, given.stage))
+        return execute
     from dealerkit.chain import pages
 
-    if given.command == "render":
-        return chain.guarded(folders, given.stage, lambda: pages.render(folders, given.stage))
-    return chain.guarded(folders, "dictionary", lambda: pages.dictionary(folders))
+    return {"render": pages.render, "dictionary": pages.dictionary, "cost": cost.page}[command]
 
 
 def _schema(given: argparse.Namespace, root: Path) -> int:

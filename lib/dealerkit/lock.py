@@ -88,6 +88,7 @@ def run(dealer: str, command: list[str]) -> tuple[int, str]:
         return USER, f"{error.filename}: {error.strerror}"
     os.environ["DEALER"] = os.environ["DEALERKIT_LOCKED"] = dealer
     os.environ[warm.LOCK] = str(lock)
+    os.environ["DEALERKIT_RUN"] = os.urandom(6).hex()  # which steps ran in this run (dealerkit.chain.cost)
     code = warm.call(command)
     if code > 128:
         print(

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from project import ROOT, lay_out
 
-ROOT = Path(__file__).resolve().parents[2]
 DEALER = "demo"
 FIRST_STAGES = ("10-audit", "20-customers")
 
@@ -84,7 +84,8 @@ def built(customers: int, seed: int, types: str = "usual", keep: Path | None = N
     if done.exists():
         return dealer
     shutil.rmtree(dealer.root, ignore_errors=True)
-    _lay_out(dealer.root)
+    lay_out(dealer.root)
+    shutil.copy(ROOT / f"params/{DEALER}.yaml", dealer.root / "params")
     raw = dealer.root / "data/raw" / DEALER
     options = ["--customers", str(customers), "--seed", str(seed), "--types", types]
     made = [sys.executable, "-m", "dealerkit", "demo", "--dealer", DEALER, "--out", str(raw)]
@@ -100,15 +101,6 @@ def built(customers: int, seed: int, types: str = "usual", keep: Path | None = N
 def remove(dealer: Built) -> None:
     """Delete a dealer's folder."""
     shutil.rmtree(dealer.root, ignore_errors=True)
-
-
-def _lay_out(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    for name in ("Makefile", "lib", "notebooks", "requirements.lock", "requirements-dev.lock", "pyproject.toml"):
-        (folder / name).symlink_to(ROOT / name)
-    (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
-    (folder / "params").mkdir()
-    shutil.copy(ROOT / f"params/{DEALER}.yaml", folder / "params")
 
 
 def _run(command: list[str], root: Path) -> None:

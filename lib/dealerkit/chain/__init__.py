@@ -6,6 +6,6 @@ done. A failed stage leaves its notebook as `<stage>.failed.ipynb`, its log, and
 """
 
 from dealerkit.chain.ends import KitError, guarded, scrubbed
-from dealerkit.chain.folders import DICTIONARY, PAGES, Folders, page_name, stages
+from dealerkit.chain.folders import COST, DICTIONARY, PAGES, Folders, page_name, stages
 
-__all__ = ["DICTIONARY", "PAGES", "Folders", "KitError", "guarded", "page_name", "scrubbed", "stages"]
+__all__ = ["COST", "DICTIONARY", "PAGES", "Folders", "KitError", "guarded", "page_name", "scrubbed", "stages"]

@@ -20,6 +20,8 @@ PAGES = {
     "70-actions": N_("Actions"),
 }
 DICTIONARY = ("dictionary.html", N_("Data dictionary"))
+#: The one page that differs from run to run; linked from the foot of the others.
+COST = ("cost.html", N_("What making this report took"))
 
 
 @dataclass(frozen=True)

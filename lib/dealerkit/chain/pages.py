@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from dealerkit import params as params_
-from dealerkit.chain.folders import DICTIONARY, PAGES, Folders, page_name, stages
+from dealerkit.chain.folders import COST, DICTIONARY, PAGES, Folders, page_name, stages
 from dealerkit.errors import UserError
 from dealerkit.messages import N_
 from dealerkit.report import page
@@ -27,7 +27,7 @@ def render(folders: Folders, stage: str) -> None:
     page.render(
         folders.build / f"{stage}.ipynb",
         folders.page(stage),
-        _context(folders, params, page_name(stage), (*_up_to(folders.root, stage), "render")),
+        context(folders, params, page_name(stage), (*_up_to(folders.root, stage), "render")),
         _known(folders),
     )
 
@@ -56,10 +56,16 @@ def dictionary(folders: Folders) -> None:
         (t.text("Factors of cars"), frame[frame["table"] == "car_factors"], columns),
     ]
     folders.reports.mkdir(parents=True, exist_ok=True)
-    dictionary_page(folders.reports / DICTIONARY[0], _context(folders, params, DICTIONARY[0], ("dictionary",)), extra)
+    dictionary_page(folders.reports / DICTIONARY[0], context(folders, params, DICTIONARY[0], ("dictionary",)), extra)
 
 
-def _context(folders: Folders, params: params_.Params, current: str, stamps: tuple[str, ...]):
+def context(folders: Folders, params: params_.Params, current: str, stamps: tuple[str, ...]) -> page.PageContext:
+    """What a page says beyond its items.
+
+    Args:
+        current: file name of the page.
+        stamps: names of the content stamps of the code that it rests on.
+    """
     t = Translator(params_.environment_language(params))
     inputs = json.loads((folders.build / ".inputs").read_text(encoding="utf-8"))
     facts_path = folders.build / "10-audit/facts.json"
@@ -87,6 +93,7 @@ def _context(folders: Folders, params: params_.Params, current: str, stamps: tup
         logo=logo,
         logo_mime=mime,
         pages=(*pages, (DICTIONARY[0], t.text(DICTIONARY[1]))),
+        foot=((COST[0], t.text(COST[1])),),
         current=current,
         provenance=made,
     )

@@ -30,7 +30,9 @@ _INTERVAL = re.compile(r"(?=.*(?: to |至))[−¥\d].{2,30}|[−¥]{0,2} ?\d[\d.
 _LONG = 45
 #: A unit in letters after the number of a card, set smaller than the number.
 _UNIT = re.compile("(?<=\\d)[ \u00a0]([a-z]{3,}|个[^\\d]+)$")
-_GLUE = re.compile(r"(?<=[¥\d]) (?=[\d%]|M\b|bn\b|km\b|/ 100|万元|亿元|元|公里|个|年|月|日)|(?<=\d /) (?=100)")
+_GLUE = re.compile(
+    r"(?<=[¥\d]) (?=[\d%]|M\b|MB\b|bn\b|km\b|s\b|秒|/ 100|万元|亿元|元|公里|个|年|月|日)|(?<=\d /) (?=100)"
+)
 
 
 def esc(text: object) -> str:

@@ -53,6 +53,7 @@ class PageContext:
         pages: (file name, label) of the pages of the report, in order.
         current: file name of this page.
         provenance: from `provenance`.
+        foot: (file name, label) of pages that are linked from the foot only.
     """
 
     language: str
@@ -64,6 +65,7 @@ class PageContext:
     pages: tuple[tuple[str, str], ...] = ()
     current: str = ""
     provenance: Mapping[str, object] = field(default_factory=dict)
+    foot: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def write_page(
     out = Path(out)
     parts = [part for item in items for part in _parts(item)]
     items = [Item(_CHART_TEXTS.sub("", item.html), item.where, item.kind) for item in items]
-    frame = [context.dealer, *(label for _, label in context.pages)]
+    frame = [context.dealer, *(label for _, label in (*context.pages, *context.foot))]
     made = _provenance(context.provenance, t)
     parts += [("head of the page", "\n".join(frame)), *scan.shown(made, "of the provenance")]
     if leaks := find_in(parts, known):

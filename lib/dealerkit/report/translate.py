@@ -142,6 +142,8 @@ _FORMS: dict[str, Callable[[float], tuple[str, str]]] = {
     "years": lambda x: _unit(x, "year", "years", "年"),
     "hours": lambda x: _unit(x, "hour", "hours", "小时"),
     "minutes": lambda x: _unit(x, "minute", "minutes", "分钟"),
+    "seconds": lambda x: (f"{_digits(x, 1)} s", f"{_digits(x, 1)} 秒"),
+    "megabytes": lambda x: (f"{_digits(x)} MB",) * 2,
     "score": lambda x: (f"{_digits(x)} / 100",) * 2,
 }
 #: Kinds that a placeholder of a template, or a column of a table, may have.

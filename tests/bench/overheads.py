@@ -1,0 +1,114 @@
+"""The table of `make bench`: what each way of making a report costs beyond the arithmetic in it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+#: Ways in the order of the table, and what each is.
+WAYS = {
+    "naive": "papermill and nbconvert from the command line, one after the other for each notebook",
+    "cold": "`WARM=0 make report`: every step a process of its own",
+    "warm": "`make report`, for several dealers `make -j reports`: one process imports, and forks for each step",
+    "floor": "the cells of the notebooks as one plain script: no kernel, no notebook, no page",
+    "nothing": "`make report` once more, with nothing to do",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One way measured for a number of dealers: CPU and wall seconds, memory in millions of bytes."""
+
+    way: str
+    dealers: int
+    cpu: float
+    wall: float
+    largest_mb: float
+    tree_mb: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table.
+
+    Attributes:
+        measured: medians over the rounds.
+        overhead: CPU seconds beyond the floor for as many dealers; None without a floor.
+        of_naive: the overhead as a share of naive's for as many dealers.
+        further: for several dealers: CPU seconds that each one after the first costs per notebook beyond the floor.
+    """
+
+    measured: Measured
+    overhead: float | None = None
+    of_naive: float | None = None
+    further: float | None = None
+
+
+def median(rounds: Sequence[Measured]) -> Measured:
+    """The middle of several measurements of the same, figure by figure."""
+    first = rounds[0]
+    figures = (statistics.median(getattr(m, name) for m in rounds) for name in ("cpu", "wall", "largest_mb", "tree_mb"))
+    return Measured(first.way, first.dealers, *figures)
+
+
+def lines(measured: Iterable[Measured], notebooks: int) -> list[Line]:
+    """Lines of the table, in its order; several measurements of the same become one.
+
+    Args:
+        notebooks: number of notebooks of a report.
+    """
+    groups: dict[tuple[str, int], list[Measured]] = {}
+    for m in measured:
+        groups.setdefault((m.way, m.dealers), []).append(m)
+    made = {key: median(rounds) for key, rounds in groups.items()}
+    floor = {n: m.cpu for (way, n), m in made.items() if way == "floor"}
+    beyond = {key: m.cpu - floor[key[1]] for key, m in made.items() if key[1] in floor and key[0] in _MAKING}
+    found = []
+    for way, dealers in sorted(made, key=lambda key: (list(WAYS).index(key[0]), key[1])):
+        here, one, naive = (beyond.get(key) for key in ((way, dealers), (way, 1), ("naive", 1)))
+        further = (here - one) / ((dealers - 1) * notebooks) if dealers > 1 and None not in (here, one) else None
+        share = here / (dealers * naive) if naive and here is not None else None
+        found.append(Line(made[way, dealers], here, share, further))
+    return found
+
+
+_MAKING = ("naive", "cold", "warm")
+_HEAD = (
+    "way",
+    "dealers",
+    "CPU, s",
+    "wall, s",
+    "largest process, MB",
+    "all at once, MB",
+    "overhead, s",
+    "of naive's",
+    "each further dealer and notebook, s",
+)
+
+
+def markdown(found: Iterable[Line]) -> str:
+    """The table as text, with what its words mean below it."""
+    rows = [_HEAD, ("---", *("--:" for _ in _HEAD[1:]))]
+    for line in found:
+        m = line.measured
+        rows.append(
+            (
+                m.way,
+                str(m.dealers),
+                f"{m.cpu:.1f}" if m.cpu >= 1 else f"{m.cpu:.2f}",
+                f"{m.wall:.1f}" if m.wall >= 1 else f"{m.wall:.2f}",
+                f"{m.largest_mb:.0f}",
+                f"{m.tree_mb:.0f}" if m.tree_mb else "",
+                "" if line.overhead is None else f"{line.overhead:.1f}",
+                "" if line.of_naive is None else f"{line.of_naive:.3f}",
+                "" if line.further is None else f"{line.further:.2f}",
+            )
+        )
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    meant = "\n".join(f"- {way}: {what}" for way, what in WAYS.items())
+    return (
+        f"{table}\n\n{meant}\n\nCPU: seconds of the processor, user and system, of every process that was started. "
+        "Overhead: CPU − the floor's for as many dealers. MB: millions of bytes; all at once: what processes share counted "
+        "once.\n"
+    )
