@@ -291,7 +291,10 @@ def test_threads_come_from_the_environment_first(monkeypatch):
     monkeypatch.setenv("DEALERKIT_THREADS", "3")
     assert engine.threads(EngineParams(threads=2)) == 3
     monkeypatch.delenv("DEALERKIT_THREADS")
-    assert engine.threads(EngineParams(threads=2)) == 2 and engine.threads(EngineParams()) >= 1
+    assert engine.threads(EngineParams(threads=2), 0) == 2
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    rows = (None, 0, 100_000, 130_000, 10_000_000)
+    assert [engine.threads(EngineParams(), n) for n in rows] == [4, 1, 1, 2, 4]
     for bad in ("0", "-1", "two", "1.5", ""):
         monkeypatch.setenv("DEALERKIT_THREADS", bad)
         with pytest.raises(UserError, match="DEALERKIT_THREADS"):

@@ -24,6 +24,8 @@ from dealerkit.errors import UserError
 from dealerkit.params import EngineParams
 
 ROW_GROUP = 100_000
+#: The engine hands out rows in pieces of this size, so that a smaller table keeps one thread busy and others waiting.
+ROWS_A_THREAD = 122_880
 
 
 @ibis.udf.scalar.builtin
@@ -31,17 +33,22 @@ def jaro_winkler_similarity(left: str, right: str) -> float:
     """Jaro–Winkler similarity of two texts, 0 to 1 (the engine's own function)."""
 
 
-def threads(params: EngineParams) -> int:
-    """Threads to use: DEALERKIT_THREADS, else the params, else all cores."""
+def threads(params: EngineParams, rows: int | None = None) -> int:
+    """Threads to use: DEALERKIT_THREADS, else the params, else all cores, but no more than have work on tables of so
+    many rows."""
     asked = os.environ.get("DEALERKIT_THREADS")
     if asked is not None and not (asked.isdigit() and int(asked) > 0):
         raise UserError(f"DEALERKIT_THREADS={asked!r} is not a number of threads", "use a whole number from 1")
-    return int(asked) if asked else params.threads or os.cpu_count() or 1
+    busy = 1 + rows // ROWS_A_THREAD if rows is not None else 256
+    return int(asked) if asked else params.threads or min(os.cpu_count() or 1, busy)
 
 
-def connect(params: EngineParams, spill_dir: Path | None = None):
-    """An Ibis connection with the params' threads and memory; spills to ``spill_dir``."""
-    settings: dict = {"threads": threads(params)}
+def connect(params: EngineParams, spill_dir: Path | None = None, rows: int | None = None):
+    """An Ibis connection with the params' threads and memory; spills to ``spill_dir``.
+
+    ``rows`` are those of the largest table that it will read, if that is known.
+    """
+    settings: dict = {"threads": threads(params, rows)}
     if params.memory_gb:
         settings["memory_limit"] = f"{params.memory_gb}GB"
     if spill_dir:

@@ -134,7 +134,9 @@ class Run:
     def engine(self):
         """The engine's connection, opened when first used."""
         if self._connection is None:
-            self._connection = engine.connect(self.params.engine, self.out_dir / "spill")
+            there = {*self.build.glob("[0-9][0-9]-*/*.parquet"), *self.out_dir.glob("*.parquet")}
+            rows = max((pq.read_metadata(path).num_rows for path in there), default=0)
+            self._connection = engine.connect(self.params.engine, self.out_dir / "spill", rows)
         return self._connection
 
     @property

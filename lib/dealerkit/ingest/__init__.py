@@ -105,7 +105,8 @@ def _read(params: Params, look: Look, derived: list[str], out_dir: Path, tick) -
         written = sink.close()
     made = dict.fromkeys(derived, 0)
     if derived or any(len(p.feeds) > 1 or any(f.made for f in p.feeds) for p in look.plans):
-        connection = engine.connect(params.engine, out_dir / "spill")
+        rows = max((derive.rows_in(sink.path(name)) for name in written), default=0)
+        connection = engine.connect(params.engine, out_dir / "spill", rows)
         try:
             for name in written:
                 derive.finish(connection, sink, name, look.plans)

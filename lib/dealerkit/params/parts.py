@@ -265,7 +265,7 @@ class EngineParams(Part):
     kind: Literal["duckdb"] = "duckdb"
     """Engine of checks and factors."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
-    """Threads of the engine; results do not depend on it. Without it: all cores."""
+    """Threads of the engine; results do not depend on it. Without it: all cores, one for small tables."""
     memory_gb: Positive | None = None
     """Memory above which the engine spills to disk; without it: the engine's own default."""
 
