@@ -65,7 +65,8 @@ def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     schema, kept = expression.schema(), f'temp.main."{name}"'
     types = ", ".join(f'"{n}" {connection.compiler.type_mapper.to_string(t)}' for n, t in schema.items())
     connection.raw_sql(f"DROP TABLE IF EXISTS {kept}; CREATE TEMP TABLE {kept} ({types})")
-    connection.raw_sql(f"INSERT INTO {kept} {_compiled(connection, expression)}")
+    with _unmerged():
+        connection.raw_sql(f"INSERT INTO {kept} {connection.compile(expression)}")
     return ops.DatabaseTable(
         name, schema=schema, source=connection, namespace=ops.Namespace(catalog="temp", database="main")
     ).to_expr()
@@ -84,13 +85,14 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _compiled(connection, expression: ir.Table) -> str:
-    """The SQL of the expression, its steps nested and not merged: the engine does not mind, and merging them is what
+@contextlib.contextmanager
+def _unmerged() -> Iterator[None]:
+    """SQL with the steps of an expression nested and not merged: the engine does not mind, and merging them is what
     takes longest."""
     merging = ibis.options.sql.fuse_selects
     ibis.options.sql.fuse_selects = False
     try:
-        return connection.compile(expression)
+        yield
     finally:
         ibis.options.sql.fuse_selects = merging
 
@@ -109,7 +111,9 @@ def frame_of(expression: ir.Table) -> pd.DataFrame:
     # Not `to_pandas`, which makes a Python object of every value of a column with gaps.
     money = {c: expression[c].cast("float64") for c, kind in expression.schema().items() if kind.is_decimal()}
     rows = expression.mutate(**money) if money else expression
-    return rows.to_pyarrow().to_pandas(date_as_object=False)
+    with _unmerged():
+        table = rows.to_pyarrow()
+    return table.to_pandas(date_as_object=False)
 
 
 def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
@@ -117,7 +121,9 @@ def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
     # Not `to_pyarrow_batches`, which calls a method that this version of the engine no longer has.
     connection = expression.get_backend()
     connection._run_pre_execute_hooks(expression)
-    return connection.con.sql(_compiled(connection, expression)).to_arrow_reader(ROW_GROUP)
+    with _unmerged():
+        query = connection.compile(expression)
+    return connection.con.sql(query).to_arrow_reader(ROW_GROUP)
 
 
 def write(expression: ir.Table, path: Path, order_by: list[str]) -> int:
