@@ -283,11 +283,12 @@ def reference(rows: np.ndarray, rng) -> np.ndarray:
 
 def _evidence(rows: np.ndarray, references: list, ks: range, rng, params: ClusterParams) -> pd.DataFrame:
     """A row per number of groups: what `Clustered.evidence` holds, but for the cut that is chosen."""
-    found = [cuts.kmeans(rows, k, rng, starts=4)[1] for k in ks]
+    made = [cuts.kmeans(rows, k, rng, starts=4) for k in ks]
+    found = [labels for _centres, labels in made]
     ward = cuts.Ward(_drawn(rows, WARD_ROWS, rng))
     none = [_silhouettes(r, [cuts.kmeans(r, k, rng, starts=2)[1] for k in ks]) for r in references]
     repeats = min(FIRST_REPEATS, params.repeats)
-    made = {
+    columns = {
         "k": list(ks),
         "smallest_share": [np.bincount(labels, minlength=k).min() / len(rows) for k, labels in zip(ks, found)],
         "silhouette": _silhouettes(rows, found),
@@ -295,9 +296,9 @@ def _evidence(rows: np.ndarray, references: list, ks: range, rng, params: Cluste
         "jaccard": [stability(rows, labels, rng, repeats)[0].min() for labels in found],
         "valley_share": [valleys(rows, labels).min() for labels in found],
         "ward_agreement": [cuts.agreement(labels, ward.labels(rows, k)) for k, labels in zip(ks, found)],
-        "mixture_agreement": [cuts.agreement(labels, cuts.mixture(rows, labels)) for labels in found],
+        "mixture_agreement": [cuts.agreement(labels, cuts.mixture(rows, centres)) for centres, labels in made],
     }
-    return pd.DataFrame(made)
+    return pd.DataFrame(columns)
 
 
 def _silhouettes(rows: np.ndarray, found: list[np.ndarray]) -> list[float]:
