@@ -39,6 +39,11 @@ class Troubled(Running):
         """Process id of the kernel, once its cell sleeps."""
         return int(until(lambda: (self.folder / "asleep").exists() and (self.folder / "asleep").read_text()))
 
+    def parent(self, running: subprocess.Popen) -> int:
+        """Process id of the warm parent; what it forks has a process group of its own."""
+        [found] = [p for p in self.processes("dealerkit.chain.parent") if os.getpgid(p) == running.pid]
+        return found
+
     def ended(self, running: subprocess.Popen) -> str:
         """What a run that must not succeed printed; all that has to hold afterwards holds."""
         said = running.communicate(timeout=60)[0]
@@ -108,7 +113,8 @@ def test_the_parent_is_killed(project):
     project.trouble(SLEEP)
     running = project.start()
     project.asleep()
-    [parent] = [p for p in project.processes("dealerkit.chain.parent") if os.getpgid(p) == running.pid]
+    parent = project.parent(running)
+    assert len(list(Path(f"/proc/{parent}/task").iterdir())) == 1  # else forking would not be safe
     os.kill(parent, signal.SIGKILL)
     said = project.ended(running)
     assert "the process that runs the notebooks was killed (out of memory?)\n  → run the same command again" in said
@@ -182,8 +188,7 @@ def test_a_parent_killed_in_a_batch_is_started_again(project):
     project.trouble(f'if dealer == "small":\n    {SLEEP.replace(chr(10), chr(10) + "    ")}')
     running = project.start("-j1", "reports")
     project.asleep()
-    [parent] = [p for p in project.processes("dealerkit.chain.parent") if os.getpgid(p) == running.pid]
-    os.kill(parent, signal.SIGKILL)
+    os.kill(project.parent(running), signal.SIGKILL)
     said = project.ended(running)
     assert "1 of 2 dealers done, 1 failed" in said
     assert (project.folder / "reports/tail/index.html").exists()

@@ -21,10 +21,12 @@ import socket
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from dealerkit import stamp
 from dealerkit.chain.imports import import_spared
 from dealerkit.warm import CODES, TAKEN, die_with_parent
 
@@ -33,11 +35,34 @@ FIRST = (
     "ipykernel.kernelapp",
     "ipykernel.kernelspec",
     "ipykernel.ipkernel",
+    "tornado.platform.asyncio",
     "dealerkit.chain.execute",
     "dealerkit.run",
+    "ibis.backends.duckdb",
+    "ibis.formats.pandas",
+    "pyarrow.dataset",
+    "pyarrow.pandas_compat",
+    "IPython.core.debugger",
+    "IPython.core.completerlib",
+    "PIL.PpmImagePlugin",
 )
-#: … and what some notebooks and all pages need, one by one while there is nothing else to do.
-LATER = ("dealerkit.chain.pages", "dealerkit.audit", "dealerkit.factors", "ibis.backends.duckdb", "sklearn.cluster")
+#: … and, besides what the notebooks name, what some of them and all pages need, while there is nothing else to do.
+LATER = ("dealerkit.chain.pages", "dealerkit.chain.cost", "sklearn.ensemble")
+
+
+def named(notebook: Path) -> list[str]:
+    """What the code of a notebook imports from the package, modules and things in them; nothing if it cannot be read."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return [f"dealerkit.{name}" for name in stamp.cells(str(notebook))[1] or () if name]
+    return []
+
+
+def load(name: str) -> None:
+    """Import a module, if it is one; what is wrong with it is told by the notebook that wants it."""
+    gc.disable()  # imports leave no garbage worth looking for
+    with suppress(Exception):
+        importlib.import_module(name)
+    gc.enable()
 
 
 @dataclass
@@ -77,7 +102,9 @@ class Parent:
     def __init__(self, listening: socket.socket):
         self.listening, self.folder = listening, os.path.dirname(listening.getsockname())
         self.requests: dict[int, Request] = {}
-        self.waiting = [*(partial(importlib.import_module, name) for name in LATER), self._rehearse]
+        notebooks = sorted(Path("notebooks").glob("[0-9][0-9]-*.ipynb"))
+        later = [*LATER, *(name for path in notebooks for name in named(path))]
+        self.waiting = [*(partial(load, name) for name in dict.fromkeys(later)), self._rehearse]
         self.bell, self._bell = socket.socketpair()
         for end in (self.bell, self._bell):
             end.setblocking(False)
@@ -118,6 +145,9 @@ class Parent:
             self._drop(source)
         elif request.process is None and (asked := request.whole()):
             request.connection.sendall(TAKEN)
+            if asked["arguments"][0] == "execute":
+                for name in named(Path(asked["folder"], "notebooks", f"{asked['arguments'][-1]}.ipynb")):
+                    load(name)
             request.folder = tempfile.mkdtemp(prefix="", dir=self.folder)
             request.process = self._fork(asked, request)
 
@@ -200,8 +230,10 @@ def main(arguments: list[str]) -> None:
     # matplotlib asks at import; a kernel says this before its first cell, unless somebody else has.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     import_spared()
+    gc.disable()
     for name in FIRST:
         importlib.import_module(name)
+    gc.enable()
     Parent(socket.socket(fileno=int(arguments[0]))).serve()
 
 
