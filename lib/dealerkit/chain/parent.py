@@ -231,8 +231,11 @@ def main(arguments: list[str]) -> None:
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     import_spared()
     gc.disable()
-    for name in FIRST:
-        importlib.import_module(name)
+    try:
+        for name in FIRST:
+            importlib.import_module(name)
+    except Exception:
+        raise SystemExit(1) from None  # the recipes, each by itself, say what is wrong
     gc.enable()
     Parent(socket.socket(fileno=int(arguments[0]))).serve()
 
