@@ -134,6 +134,18 @@ except RuntimeError as error:
     assert done.stdout == "True\nTrue\n", done.stderr
 
 
+def test_the_table_in_the_readme_is_that_of_a_run():
+    results = [set(_lines_of(path)) for path in (BENCH / "results").glob("*.md")]
+    quoted = {
+        line for line in _lines_of(ROOT / "README.md") if line.startswith(tuple(f"| {way} |" for way in overheads.WAYS))
+    }
+    assert not quoted or any(quoted <= lines for lines in results)
+
+
+def _lines_of(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
 def test_the_naive_way_runs_every_notebook_with_the_commands_people_type():
     script = Path(BENCH / "naive.sh").read_text(encoding="utf-8")
     assert "bin/papermill" in script and "bin/jupyter nbconvert --to html" in script

@@ -11,8 +11,10 @@ import pytest
 from dealerkit import chain
 from dealerkit.__main__ import main
 from dealerkit.chain import cost
+from dealerkit.lock import RUN
 from dealerkit.report.cost import Step, cost_page
 from dealerkit.report.page import PageContext
+from dealerkit.warm import SOCKET
 
 NOTEBOOK = Step("Data quality", "notebook", 6.0, 7.0, 400.0)
 PAGE = Step("Data quality", "page", 1.0, 1.5, 200.0)
@@ -25,7 +27,7 @@ def folders(tmp_path, monkeypatch):
     (tmp_path / "notebooks/10-audit.ipynb").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("dealerkit.__main__._step", lambda command: lambda folders, *stage: sum(range(200_000)))
-    for name in (cost.RUN, cost.PARENT):
+    for name in (RUN, SOCKET):
         monkeypatch.delenv(name, raising=False)
     return chain.Folders(tmp_path, "small")
 
@@ -35,7 +37,7 @@ def run(step: str, *stage: str) -> int:
 
 
 def test_what_a_step_took_is_kept_in_private(folders, monkeypatch):
-    monkeypatch.setenv(cost.RUN, "this")
+    monkeypatch.setenv(RUN, "this")
     assert (run("execute", "10-audit"), run("render", "10-audit"), run("dictionary")) == (0, 0, 0)
     kept = cost.read(folders)
     assert [(c.step, c.stage) for c in kept] == cost.steps(folders)

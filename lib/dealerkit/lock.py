@@ -22,6 +22,7 @@ import unicodedata
 from importlib.util import module_from_spec, spec_from_file_location
 
 USER, KIT = 2, 1  # exit codes: the user's to mend, the kit's failure
+RUN = "DEALERKIT_RUN"  # in the environment: a name for this run, to tell its steps from those of earlier ones
 
 
 def _neighbour(name: str):
@@ -88,7 +89,7 @@ def run(dealer: str, command: list[str]) -> tuple[int, str]:
         return USER, f"{error.filename}: {error.strerror}"
     os.environ["DEALER"] = os.environ["DEALERKIT_LOCKED"] = dealer
     os.environ[warm.LOCK] = str(lock)
-    os.environ["DEALERKIT_RUN"] = os.urandom(6).hex()  # which steps ran in this run (dealerkit.chain.cost)
+    os.environ[RUN] = os.urandom(6).hex()
     code = warm.call(command)
     if code > 128:
         print(

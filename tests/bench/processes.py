@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ADOPTS = 36  # prctl: processes whose parent ended become children of this one, so that each is waited for
-_EVERY = 0.3  # seconds between two looks at the memory
+_EVERY = 1.0  # seconds between two looks at the memory: a look takes some hundredths of one
 _LEFT = 5.0  # seconds that a process may outlive the command
 
 
@@ -28,7 +28,7 @@ class Usage:
         cpu: seconds of the processor, user and system, of all its processes.
         wall: seconds by the clock.
         largest_mb: most memory that one process held, in millions of bytes.
-        tree_mb: most memory of all at once, what they share counted once (seen in looks, so a little too small).
+        tree_mb: most memory of all at once, what they share counted once (looked at once a second, so somewhat too small).
     """
 
     cpu: float

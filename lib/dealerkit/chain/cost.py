@@ -17,12 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dealerkit.chain.folders import COST, DICTIONARY, PAGES, Folders, stages
+from dealerkit.lock import RUN
 from dealerkit.messages import N_
+from dealerkit.warm import SOCKET
 
-#: In the environment: name of the run that `make` was called for, from `dealerkit.lock`.
-RUN = "DEALERKIT_RUN"
-#: In the environment where a warm parent forks for each step (`dealerkit.warm`).
-PARENT = "DEALERKIT_PARENT"
 _BYTES = 1 if sys.platform == "darwin" else 1024  # of one unit of the operating system's peak memory
 
 
@@ -64,7 +62,7 @@ class Meter:
             step,
             stage,
             os.environ.get(RUN, ""),
-            PARENT in os.environ,
+            SOCKET in os.environ,
             round(time.monotonic() - self._began, 3),
             round(_cpu_seconds() - self._used, 3),
             round(own.ru_maxrss * _BYTES / 1e6, 1),
@@ -107,7 +105,7 @@ def read(folders: Folders) -> list[Cost]:
 
 def _parent() -> tuple[float, float] | None:
     """Processor seconds so far and most megabytes of the warm parent, which imports once for all; None without one."""
-    if PARENT not in os.environ:
+    if SOCKET not in os.environ:
         return None
     try:
         about = Path(f"/proc/{os.getppid()}")
