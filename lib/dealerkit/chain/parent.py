@@ -2,7 +2,8 @@
 
 FD is a listening socket that `dealerkit.warm` has open. A request is what one recipe of the Makefile asks for; its
 process gets the recipe's environment, working folder and output, and one that runs a notebook forks its kernel before
-anything else. The parent itself has no threads, no sockets of a kernel, and no engine open, so that forking is safe.
+anything else. The parent itself has no threads (but one of Arrow's memory allocator, which knows of forks), no sockets of
+a kernel, and no engine open, so that forking is safe.
 
 A request ends with its recipe: when the connection closes, its processes are killed. When this process is killed, the
 operating system kills them.
