@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import ibis
@@ -97,13 +97,19 @@ def _unmerged() -> Iterator[None]:
         ibis.options.sql.fuse_selects = merging
 
 
-def counts(kept: ir.Table, known: Iterable[str] = (), true: Iterable[str] = ()) -> dict[str, int]:
-    """Rows of a table that is held (as ``rows``), and in how many a column is known (as ``known <column>``) or true
-    (as ``true <column>``); in one look, whatever the number of columns."""
-    asked = {"rows": "count(*)"} | {f"known {c}": f'count("{c}")' for c in known}
-    asked |= {f"true {c}": f'count_if("{c}")' for c in true}
-    row = kept.get_backend().raw_sql(f"SELECT {', '.join(asked.values())} FROM {kept.get_name()}").fetchone()
+def counts(
+    kept: ir.Table, known: Mapping[str, str | tuple[str, int]], true: Mapping[str, str | tuple[str, int]]
+) -> dict[str, int]:
+    """Rows of a table that is held (as ``rows``), and in how many a value is known (as ``known <name>``) or true (as
+    ``true <name>``); in one look, whatever the number of values. A value is a column or a place in a list."""
+    asked = {"rows": "count(*)"} | {f"known {name}": f"count({_value(at)})" for name, at in known.items()}
+    asked |= {f"true {name}": f"count_if({_value(at)})" for name, at in true.items()}
+    [row] = kept.get_backend().raw_sql(f"SELECT {', '.join(asked.values())} FROM {kept.get_name()}").fetchall()
     return {name: int(n or 0) for name, n in zip(asked, row, strict=True)}
+
+
+def _value(at: str | tuple[str, int]) -> str:
+    return f'"{at}"' if isinstance(at, str) else f'"{at[0]}"[{at[1] + 1}]'
 
 
 def frame_of(expression: ir.Table) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from dealerkit import engine, tables
 from dealerkit.audit import checks as rules
 from dealerkit.audit import own
 from dealerkit.audit.checks import ACTIONS, DIMENSION_LABELS, DIMENSIONS, Check
-from dealerkit.audit.standard import RAW, date_order_evidence, maybe_day_first, plain_texts, typed
+from dealerkit.audit.standard import CHANGED, TEXTS, date_order_evidence, plain_texts, survey, text_of, typed
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.messages import mask
 from dealerkit.params import Params
@@ -125,12 +125,13 @@ def find_as_of(visits: ir.Table, delivered_on: date | None, asked: date | None) 
 
 def _first_delivered(visits: ir.Table) -> str:
     """Where the first delivered opened_at is and what it says, for a message."""
-    rows = visits.filter((_["_kind"] == "row") & _[RAW + "opened_at"].notnull())
+    texts = visits.select("_file", "_row", "_kind", text=text_of(visits, tables.TABLES["service_orders"], "opened_at"))
+    rows = texts.filter((_["_kind"] == "row") & _.text.notnull())
     first = rows.order_by(["_file", "_row"]).limit(1).to_pandas()
     if first.empty:
         return f"; allowed: {_DATES}"
     row = first.iloc[0]
-    return f"; first in {row['_file']}, row {row['_row']}: {mask(row[RAW + 'opened_at'])!r}; allowed: {_DATES}"
+    return f"; first in {row['_file']}, row {row['_row']}: {mask(row['text'])!r}; allowed: {_DATES}"
 
 
 def _last_filled_day(counts: pd.Series) -> date:
@@ -168,11 +169,12 @@ def audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: dat
 def _audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: date | None) -> Audited:
     own_checks = own.declared(params)
     present = [t for t in tables.TABLES.values() if t.name in raw]
-    values = _standardised(connection, {t.name: raw[t.name] for t in present})
+    delivered = survey({t.name: raw[t.name] for t in present}).to_pandas().set_index("table")
+    values = _standardised(connection, {t.name: raw[t.name] for t in present}, delivered)
     as_of = find_as_of(values["service_orders"], params.delivered_on, asked_as_of)
-    done = _checked(connection, values, as_of, params, own_checks)
+    done = _checked(connection, values, delivered, as_of, params, own_checks)
     ledger = _ledger(done)
-    _must_balance(ledger, raw)
+    _must_balance(ledger, delivered["rows"])
     faults = engine.keep(connection, "faults", _union([_faults(c) for c in done.values()]))
     examples = _examples(faults)
     results = [_results(c, examples) for c in done.values()]
@@ -201,13 +203,13 @@ def _union(parts: list[ir.Table]) -> ir.Table:
     return ibis.union(*parts) if len(parts) > 1 else parts[0]
 
 
-def _standardised(connection, raw: dict[str, ir.Table]) -> dict[str, ir.Table]:
-    """The typed rows of each table."""
-    unclear, values = set(maybe_day_first(raw).to_pandas()["table"]), {}
+def _standardised(connection, raw: dict[str, ir.Table], delivered: pd.DataFrame) -> dict[str, ir.Table]:
+    """The typed rows of each table; ``delivered`` is its `survey`."""
+    values = {}
     for name, rows in raw.items():
         table = tables.TABLES[name]
         texts = plain_texts(rows, table)
-        orders = date_order_evidence(texts, table) if name in unclear else {}
+        orders = date_order_evidence(texts, table) if delivered["unclear"][name] > 0 else {}
         values[name] = engine.keep(connection, f"typed_{name}", typed(texts, table, orders))
     return values
 
@@ -229,9 +231,8 @@ def _cut(values: ir.Table, table: Table, as_of: AsOf) -> ir.Table:
 
 @dataclass(frozen=True)
 class _Checked:
-    """One table, checked: all its rows that are records with a column ``f0, f1, …`` for each check (true where the row
-    fails it), the numbers of the failed ones as ``failed``, and the row's ``fate``; and the rows that are no records,
-    None when all are."""
+    """One table, checked: all its rows that are records, each with the list ``_fails`` (for each check whether the row
+    fails it, null where it does not apply) and its ``_fate``; and the rows that are no records, None when all are."""
 
     table: Table
     checks: list[Check]
@@ -242,42 +243,53 @@ class _Checked:
 
 
 def _checked(
-    connection, typed: dict[str, ir.Table], as_of: AsOf, params: Params, own_checks: list[Check]
+    connection,
+    typed: dict[str, ir.Table],
+    delivered: pd.DataFrame,
+    as_of: AsOf,
+    params: Params,
+    own_checks: list[Check],
 ) -> dict[str, _Checked]:
     """All checks of all tables, parents first."""
-    values = {name: _cut(rows, tables.TABLES[name], as_of) for name, rows in typed.items()}
-    records = {name: rows.filter(rows["_kind"] == "row") for name, rows in values.items()}
-    repeated = set(rules.key_repeats(records).to_pandas()["table"])
-    parents = rules.Parents({}, {}, engine.keep(connection, "vins", rules.check_digits(records)))
+    parted = {n: _records(rows, tables.TABLES[n], delivered.loc[n], as_of) for n, rows in typed.items()}
+    repeated = rules.key_repeats({name: records for name, (records, _others) in parted.items()})
+    parents = rules.Parents(
+        {}, {}, engine.keep(connection, "vins", rules.check_digits({n: r for n, (r, _o) in parted.items()}))
+    )
     done: dict[str, _Checked] = {}
-    for name in typed:
+    for name, (records, others) in parted.items():
         table = tables.TABLES[name]
-        base = rules.context(records[name], table, parents, name in repeated, as_of.day, params.checks)
+        base = rules.context(records, table, parents, name in repeated, as_of.day, params.checks)
         checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks, own_checks)
         with own.blamed(base, checks):
-            flagged = engine.keep(connection, f"flagged_{name}", _flagged(base, checks))
-        counts = _counted(flagged, table, checks)
-        others = values[name].filter(values[name]["_kind"] != "row")
-        others = others if counts["rows"] < engine.counts(typed[name])["rows"] else None
+            flagged = engine.keep(connection, f"flagged_{name}", _flagged(base, table, checks))
         clean = engine.keep(connection, f"clean_{name}", _clean(flagged, table, checks))
-        done[name] = _Checked(table, checks, flagged, others, clean, counts)
+        done[name] = _Checked(table, checks, flagged, others, clean, _counted(flagged, table, checks))
         parents.clean[name], parents.keys[name] = clean, _keys(clean, others, table, as_of)
     return done
 
 
-def _flagged(base: ir.Table, checks: list[Check]) -> ir.Table:
-    flags = base.mutate(**{f"f{i}": check.expression(base) for i, check in enumerate(checks)})
-    listed = ibis.array([flags[f"f{i}"] for i in range(len(checks))])
-    failed = listed.map(lambda fails, i: fails.ifelse(i, ibis.null("int64"))).filter(lambda i: i.notnull())
+def _records(typed: ir.Table, table: Table, delivered: pd.Series, as_of: AsOf) -> tuple[ir.Table, ir.Table | None]:
+    """The rows that are records, and those that are not, None when all are."""
+    values = _cut(typed, table, as_of)
+    if values is typed and delivered["rows"] == delivered["records"]:
+        return typed, None
+    return values.filter(values["_kind"] == "row"), values.filter(values["_kind"] != "row")
+
+
+def _flagged(base: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
+    """The records with ``_fails`` and ``_fate``; what was looked up for the checks is left behind."""
+    kept = {name: base[name] for name in base.columns if not name.startswith("x_") or name.startswith("x_into_")}
+    flags = base.select(**kept, _fails=ibis.array([check.expression(base) for check in checks]))
+    fails = flags["_fails"]
     fate = ibis.cases(
-        (_any(flags, checks, "merged"), "merged"), (_any(flags, checks, "quarantined"), "quarantined"), else_="clean"
+        (_any(fails, checks, "merged"), "merged"), (_any(fails, checks, "quarantined"), "quarantined"), else_="clean"
     )
-    looked_up = [n for n in base.columns if n.startswith("x_") and not n.startswith("x_into_")]
-    return flags.mutate(failed=failed, fate=fate).drop(*looked_up)
+    return flags.mutate(_fate=fate)
 
 
-def _any(flags: ir.Table, checks: list[Check], action: str) -> ir.BooleanValue:
-    return ibis.or_(ibis.literal(False), *[flags[f"f{i}"] for i, c in enumerate(checks) if c.action == action])
+def _any(fails: ir.ArrayValue, checks: list[Check], action: str) -> ir.BooleanValue:
+    return ibis.or_(ibis.literal(False), *[fails[i] for i, c in enumerate(checks) if c.action == action])
 
 
 def _keys(clean: ir.Table, others: ir.Table | None, table: Table, as_of: AsOf) -> ir.Table:
@@ -291,10 +303,11 @@ def _keys(clean: ir.Table, others: ir.Table | None, table: Table, as_of: AsOf) -
 def _clean(flagged: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
     """Rows that stay, with the values that a check set to unknown taken out."""
     removing: dict[str, list[ir.BooleanValue]] = {}
-    kept = flagged.filter(flagged.fate == "clean")
+    kept = flagged.filter(flagged["_fate"] == "clean")
+    fails = kept["_fails"]
     for i, check in enumerate(checks):
         if check.action == "removed":
-            removing.setdefault(check.columns[0], []).append(kept[f"f{i}"])
+            removing.setdefault(check.columns[0], []).append(fails[i])
     columns = {
         c.name: ibis.or_(*removing[c.name]).ifelse(ibis.null(kept[c.name].type()), kept[c.name])
         if c.name in removing
@@ -313,13 +326,19 @@ def _place(rows: ir.Table, table: Table) -> dict[str, ir.Value]:
     return {"table": ibis.literal(table.name), "file": rows["_file"], "row": rows["_row"], "key": key}
 
 
+def _failed(rows: ir.Table) -> ir.ArrayValue:
+    """The numbers of the checks that a row fails."""
+    numbered = rows["_fails"].map(lambda fails, i: fails.ifelse(i, ibis.null("int64")))
+    return numbered.filter(lambda i: i.notnull())
+
+
 def _quarantine(checked: _Checked) -> ir.Table:
     """Rows kept out, with the ids of the rejecting checks that they fail, joined by a space; or why they are no records."""
-    out = checked.records.filter(checked.records.fate == "quarantined")
+    out = checked.records.filter(checked.records["_fate"] == "quarantined")
     ids = ibis.literal([c.id for c in checked.checks], "array<string>")
     rejecting = [i for i, c in enumerate(checked.checks) if c.action == "quarantined"]
     among = ibis.literal(rejecting, "array<int64>")
-    reasons = out.failed.filter(lambda i: among.contains(i)).map(lambda i: ids[i]).join(" ")
+    reasons = _failed(out).filter(lambda i: among.contains(i)).map(lambda i: ids[i]).join(" ")
     others, table = checked.others, checked.table
     rejected = out.select(**_place(out, table), reasons=reasons)
     if others is None:
@@ -329,28 +348,30 @@ def _quarantine(checked: _Checked) -> ir.Table:
 
 
 def _merged(checked: _Checked) -> ir.Table:
-    rows = checked.records.filter(checked.records.fate == "merged")
-    return rows.select(**_place(rows, checked.table), into_file=rows.x_into_file, into_row=rows.x_into_row)
+    rows = checked.records.filter(checked.records["_fate"] == "merged")
+    into = {"into_file": ibis.null("string"), "into_row": ibis.null("int64")}
+    if "x_into_row" in rows.columns:
+        into = {"into_file": rows.x_into_file, "into_row": rows.x_into_row}
+    return rows.select(**_place(rows, checked.table), **into)
 
 
 def _faults(checked: _Checked) -> ir.Table:
     """One row per failed check and row, with the delivered text of the check's first column."""
-    names = list(dict.fromkeys(c.columns[0] for c in checked.checks))
     ids = ibis.literal([c.id for c in checked.checks], "array<string>")
-    at = ibis.literal([names.index(c.columns[0]) for c in checked.checks], "array<int64>")
-    rows = checked.records.filter(checked.records.failed.length() > 0)
-    texts = ibis.array([rows[RAW + name] for name in names])
-    long = rows.select(**_place(rows, checked.table), texts=texts, number=rows.failed.unnest())
+    at = ibis.literal([checked.table.names.index(c.columns[0]) for c in checked.checks], "array<int64>")
+    rows = checked.records.filter(checked.records["_fails"].contains(True))
+    long = rows.select(**_place(rows, checked.table), texts=rows[TEXTS], number=_failed(rows).unnest())
     return long.select(
         "table", "file", "row", "key", check=ids[long.number], delivered=long.texts[at[long.number]].coalesce("")
     )
 
 
 def _counted(flagged: ir.Table, table: Table, checks: list[Check]) -> dict[str, int]:
-    """How often each column of the flagged rows is known, and how often true."""
-    flags = [f"f{i}" for i in range(len(checks))]
-    known = [*flags, *table.names, *[RAW + n for n in table.names]]
-    return engine.counts(flagged, known, [*flags, *["std_" + n for n in table.names]])
+    """How often each check applies and fails, and each column is known, filled and changed."""
+    flags = {f"f{i}": ("_fails", i) for i in range(len(checks))}
+    texts = {f"text {name}": (TEXTS, i) for i, name in enumerate(table.names)}
+    changed = {f"changed {name}": (CHANGED, i) for i, name in enumerate(table.names)}
+    return engine.counts(flagged, flags | texts | {name: name for name in table.names}, flags | changed)
 
 
 def _examples(faults: ir.Table) -> dict[str, list[str]]:
@@ -402,9 +423,9 @@ def _column_facts(checked: _Checked) -> pd.DataFrame:
                 "table": checked.table.name,
                 "column": c.name,
                 "rows": counts["rows"],
-                "filled": counts[f"known {RAW}{c.name}"],
+                "filled": counts[f"known text {c.name}"],
                 "usable": counts[f"known {c.name}"],
-                "standardised": counts[f"true std_{c.name}"],
+                "standardised": counts[f"true changed {c.name}"],
             }
             for c in checked.table.columns
         ]
@@ -415,7 +436,7 @@ def _ledger(done: dict[str, _Checked]) -> pd.DataFrame:
     parts = []
     for name, checked in done.items():
         rejected = [] if checked.others is None else [(checked.others, ibis.literal("quarantined"))]
-        for rows, fate in [(checked.records, checked.records.fate), *rejected]:
+        for rows, fate in [(checked.records, checked.records["_fate"]), *rejected]:
             placed = rows.select(table=ibis.literal(name), source=rows["_source"], file=rows["_file"], fate=fate)
             parts.append(placed.group_by("table", "source", "file", "fate").agg(n=_.count()))
     counted = _union(parts).to_pandas()
@@ -428,14 +449,13 @@ def _ledger(done: dict[str, _Checked]) -> pd.DataFrame:
     return out.sort_values(places, key=lambda c: c.map(order) if c.name == "table" else c, ignore_index=True)
 
 
-def _must_balance(ledger: pd.DataFrame, raw: dict[str, ir.Table]) -> None:
-    """A lost or doubled row is a failure of the kit, whatever the data."""
+def _must_balance(ledger: pd.DataFrame, delivered: pd.Series) -> None:
+    """A lost or doubled row is a failure of the kit, whatever the data; ``delivered`` is raw rows by table."""
     sums = ledger.groupby("table")[["raw", "clean", "quarantined", "merged"]].sum()
-    for name, rows in raw.items():
-        delivered = engine.counts(rows)["rows"]
+    for name, rows in delivered.items():
         row = sums.loc[name] if name in sums.index else pd.Series(0, index=sums.columns)
-        if row["raw"] != delivered or row["raw"] != row["clean"] + row["quarantined"] + row["merged"]:
-            raise AssertionError(f"{name}: {delivered} raw rows, but {dict(row)}")
+        if row["raw"] != rows or row["raw"] != row["clean"] + row["quarantined"] + row["merged"]:
+            raise AssertionError(f"{name}: {rows} raw rows, but {dict(row)}")
 
 
 def _scores(results: pd.DataFrame) -> pd.DataFrame:

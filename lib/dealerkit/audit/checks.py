@@ -1,7 +1,7 @@
 """The checks: each a row with an expression that is true where a row of the table fails it.
 
 Checks of single columns follow from the declarations in `tables`; checks of business sense are listed
-here. Expressions see the standardised columns, the delivered texts (``raw_…``) and what `context` adds
+here. Expressions see the standardised columns, the delivered texts (`text_of`) and what `context` adds
 (``x_…``: the look-ups and windows a table needs). Null means that the check does not apply to the row.
 """
 
@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from dealerkit import tables
-from dealerkit.audit.standard import RAW
+from dealerkit.audit.standard import TEXTS, text_of
 from dealerkit.engine import jaro_winkler_similarity
 from dealerkit.messages import N_
 from dealerkit.params import CheckParams
@@ -147,7 +147,7 @@ def column_checks(table: Table, as_of: date, params: CheckParams) -> list[Check]
 
 
 def _completeness(table: Table, column: Column) -> list[Check]:
-    missing = lambda t, n=column.name: t[RAW + n].isnull()  # noqa: E731
+    missing = lambda t, n=column.name: text_of(t, table, n).isnull()  # noqa: E731
     if column.required:
         return [Check(table.name, f"{column.name}_present", (column.name,), "completeness", "reject", "quarantined", N_("a required value is missing"), missing)]
     if column.expected:
@@ -161,7 +161,7 @@ def _legality(table: Table, column: Column, as_of: date, params: CheckParams) ->
     if column.type != "text":
         what = {"date": N_("not a date"), "time": N_("not a date"), "code": N_("not a known code"), "bool": N_("neither yes nor no")}.get(column.type, N_("not a number"))
         checks.append(Check(table.name, f"{column.name}_legal", (column.name,), "legality", severity, action, what,
-                            lambda t, n=column.name: t[RAW + n].notnull().ifelse(t[n].isnull(), ibis.null("boolean"))))
+                            lambda t, n=column.name: text_of(t, table, n).notnull().ifelse(t[n].isnull(), ibis.null("boolean"))))
     if column.type in ("date", "time"):
         checks.append(Check(table.name, f"{column.name}_not_too_early", (column.name,), "legality", severity, action, N_("a date too early to be true"),
                             lambda t, n=column.name, c=column: t[n].cast("date") < (ibis.date(1900, 1, 1) if c.personal == "birth" else ibis.literal(params.earliest_date))))
@@ -196,12 +196,19 @@ def _format(table: Table, column: Column) -> list[Check]:
 def key_checks(table: Table) -> list[Check]:
     """Repeated keys: the same content merges; other content merges for records and is quarantined for events."""
     key = table.key
-    merges = (lambda t: t["x_rank"] > 1) if table.date is None else (lambda t: (t["x_rank"] > 1) & t["x_same"])
+    merges = _repeats if table.date is None else lambda t: _repeats(t, same=True)
     checks = [Check(table.name, "key_repeated", key, "duplication", "reject", "merged", N_("key repeated: the fullest row is kept"), merges)]
     if table.date is not None:
         checks.append(Check(table.name, "key_used_twice", key, "duplication", "reject", "quarantined",
-                            N_("key used again for something else"), lambda t: (t["x_rank"] > 1) & ~t["x_same"]))
+                            N_("key used again for something else"), lambda t: _repeats(t, same=False)))
     return checks
+
+
+def _repeats(t: ir.Table, same: bool | None = None) -> ir.BooleanValue:
+    """Whether a row repeats the key of another that goes before it, and says (not) the ``same``."""
+    if "x_repeats" not in t.columns:
+        return ibis.literal(False)
+    return t.x_repeats if same is None else t.x_repeats & (t.x_same if same else ~t.x_same)
 
 
 def business_checks(params: CheckParams) -> list[Check]:
@@ -212,7 +219,7 @@ def business_checks(params: CheckParams) -> list[Check]:
           lambda t: _from_id(t, t.birth_date.strftime("%Y%m%d") != t.id_number.substr(6, 8))),
         c("customers", "gender_matches_id", ("gender", "id_number"), "consistency", "warn", "flagged", N_("sex contradicts the ID number"),
           lambda t: _from_id(t, (t.gender == "m") != (t.id_number.substr(16, 1).try_cast("int32") % 2 == 1))),
-        c("customers", "similar_record", ("name", "phone"), "duplication", "warn", "flagged", N_("likely the same person as another record"), _.x_similar, needs=("x_similar",)),
+        c("customers", "similar_record", ("name", "phone"), "duplication", "warn", "flagged", N_("likely the same person as another record"), lambda t: t.x_key.notnull()),
         c("customers", "id_repeated", ("id_number",), "duplication", "warn", "flagged", N_("ID number on more than one record"), lambda t: t.id_number.notnull().ifelse(t.x_id_records > 1, ibis.null("boolean"))),
         c("customers", "phone_shared", ("phone",), "authenticity", "warn", "flagged", N_("phone on too many customers to be one's own"),
           lambda t: t.phone.notnull().ifelse(t.x_phone_records > params.max_customers_per_phone, ibis.null("boolean"))),
@@ -225,7 +232,7 @@ def business_checks(params: CheckParams) -> list[Check]:
         c("sales_orders", "ordered_before_delivered", ("ordered_on", "delivered_on"), "consistency", "warn", "flagged", N_("delivered before it was ordered"), _.delivered_on < _.ordered_on),
         c("sales_orders", "sold_after_birth", ("delivered_on", "customer_id"), "consistency", "warn", "flagged", N_("sold to somebody under 16"), lambda t: t.delivered_on.year() - t.x_birth_date.year() < 16, needs=("x_birth_date",)),
         c("service_orders", "settled_after_opened", ("settled_at", "opened_at"), "consistency", "warn", "flagged", N_("settled before it was opened"), lambda t: day(t.settled_at) < day(t.opened_at)),
-        c("service_orders", "settled_in_time", ("settled_at", "opened_at"), "timeliness", "warn", "flagged", N_("still not settled after 30 days"), lambda t: (day(t.opened_at) < t.x_month_ago).ifelse(t[RAW + "settled_at"].isnull(), ibis.null("boolean"))),
+        c("service_orders", "settled_in_time", ("settled_at", "opened_at"), "timeliness", "warn", "flagged", N_("still not settled after 30 days"), lambda t: (day(t.opened_at) < t.x_month_ago).ifelse(text_of(t, tables.table("service_orders"), "settled_at").isnull(), ibis.null("boolean"))),
         c("service_orders", "odometer_rolled_back", ("odometer_km", "vin"), "consistency", "warn", "flagged", N_("odometer lower than at an earlier visit"), lambda t: t.odometer_km < t.x_odometer_before - params.odometer_tolerance_km),
         c("service_orders", "total_adds_up", ("total_yuan", "labour_yuan", "parts_yuan", "discount_yuan"), "consistency", "warn", "flagged", N_("total is not labour + parts − discount"),
           lambda t: (t.total_yuan - (t.labour_yuan + t.parts_yuan - t.discount_yuan.coalesce(0))).abs() > params.total_tolerance_yuan),
@@ -265,46 +272,50 @@ def context(records: ir.Table, table: Table, parents: Parents, repeated: bool, a
         as_of: the day of which all is computed.
         params: limits of the checks.
     """
-    base = _with_ranks(records, table, repeated)
-    if table.name in _LIMITS:
-        name, days = _LIMITS[table.name]
-        base = base.mutate(**{name: ibis.literal(as_of - timedelta(days=days))})
+    base = _with_ranks(records, table) if repeated else records
     if table.name == "customers":
-        base = _with_customer_windows(base, params)
-    for column in table.columns:
-        if column.format == "resident_id_or_uscc":
-            base = base.mutate(**{f"x_digit_{column.name}": resident_id_digit_wrong(base[column.name])})
+        base = _with_customer_windows(base)
     if table.name == "service_orders":
         # Visits with an impossible date, and repeats of a visit, say nothing about the one before.
-        dated = base.opened_at.date().between(ibis.literal(params.earliest_date), ibis.literal(as_of)) & (base.x_rank == 1) & base.odometer_km.notnull()
-        visits = ibis.window(group_by=["vin", "x_dated"], order_by=["opened_at", "_file", "_row"])
-        base = base.mutate(x_dated=dated)
-        base = base.mutate(x_odometer_before=base.x_dated.ifelse(base.odometer_km.lag().over(visits), ibis.null("int64")))
-    return _with_parents(base, table, parents)
+        dated = base.opened_at.date().between(ibis.literal(params.earliest_date), ibis.literal(as_of)) & ~_repeats(base) & base.odometer_km.notnull()
+        visits = ibis.window(group_by=[base.vin, dated], order_by=["opened_at", "_file", "_row"])
+        base = base.mutate(x_odometer_before=dated.ifelse(base.odometer_km.lag().over(visits), ibis.null("int64")))
+    joined, found = _with_parents(base, table, parents)
+    if table.name == "customers":
+        similar = _similar(base, params)
+        joined = joined.left_join(similar, base.customer_id == similar.x_key)
+        found.append("x_key")
+    looked_up = {name: joined[name] for name in found}
+    if table.name in _LIMITS:
+        name, days = _LIMITS[table.name]
+        looked_up |= {name: ibis.literal(as_of - timedelta(days=days))}
+    for column in table.columns:
+        if column.format == "resident_id_or_uscc":
+            looked_up |= {f"x_digit_{column.name}": resident_id_digit_wrong(joined[column.name])}
+    # What follows sees one table, and not a chain of joins.
+    return joined.select(*base.columns, **looked_up) if looked_up else base
 
 
-def _with_ranks(records: ir.Table, table: Table, repeated: bool) -> ir.Table:
-    """Rank of each row among those of its key, fullest first, and whether it says the same as the first."""
-    if not repeated:
-        return records.mutate(x_rank=ibis.literal(1, "int64"), x_same=True, x_into_file=ibis.null("string"), x_into_row=ibis.null("int64"))
-    filled = sum(records[RAW + c.name].notnull().cast("int32") for c in table.columns)
+def _with_ranks(records: ir.Table, table: Table) -> ir.Table:
+    """Whether each row repeats the key of another, the fullest going first, whether it says the same as that, and where that is."""
+    filled = records[TEXTS].filter(lambda text: text.notnull()).length()
     said = ibis.literal("").concat(*[records[c.name].cast("string").coalesce("") + "|" for c in table.columns if c.required or c.name == table.date])
-    ordered = ibis.window(group_by=list(table.key), order_by=[ibis.desc("x_filled"), "_file", "_row"])
-    base = records.mutate(x_filled=filled, x_said=said)
-    base = base.mutate(x_has_key=ibis.and_(*[base[k].notnull() for k in table.key]), x_place=ibis.row_number().over(ordered) + 1,
-                       x_first=base.x_said.first().over(ordered), x_into_file=base["_file"].first().over(ordered), x_into_row=base["_row"].first().over(ordered))
-    base = base.mutate(x_rank=base.x_has_key.ifelse(base.x_place, 1), x_same=base.x_said == base.x_first)
-    return base.drop("x_said", "x_first", "x_filled", "x_place", "x_has_key")
+    ordered = ibis.window(group_by=list(table.key), order_by=[filled.desc(), "_file", "_row"])
+    has_key = ibis.and_(*[records[k].notnull() for k in table.key])
+    return records.mutate(x_repeats=has_key & (ibis.row_number().over(ordered) > 0), x_same=said == said.first().over(ordered),
+                          x_into_file=records["_file"].first().over(ordered), x_into_row=records["_row"].first().over(ordered))
 
 
-def key_repeats(records: dict[str, ir.Table]) -> ir.Table:
-    """The names of the tables, of these, in which a key is there more than once (column ``table``)."""
+def key_repeats(records: dict[str, ir.Table]) -> set[str]:
+    """The names of the tables, of these, in which a key may be there more than once."""
     counted = []
     for name, rows in records.items():
-        key = list(tables.table(name).key)
-        many = rows.select(key).drop_null().group_by(key).agg(n=_.count()).filter(_.n > 1)
-        counted.append(many.select(table=ibis.literal(name)).limit(1))
-    return ibis.union(*counted) if len(counted) > 1 else counted[0]
+        parts = [rows[k] for k in tables.table(name).key]
+        # Keys of several parts may look alike when joined: then ranks are made that find nothing.
+        key = parts[0] if len(parts) == 1 else ibis.literal("").concat(*[part.cast("string") + "|" for part in parts])
+        counted.append(rows.agg(repeats=key.count() - key.nunique()).mutate(table=ibis.literal(name)))
+    seen = (ibis.union(*counted) if len(counted) > 1 else counted[0]).to_pandas()
+    return set(seen.loc[seen["repeats"] > 0, "table"])
 
 
 def check_digits(records: dict[str, ir.Table]) -> ir.Table:
@@ -315,40 +326,49 @@ def check_digits(records: dict[str, ir.Table]) -> ir.Table:
     return every.mutate(x_digit=vin_digit_wrong(every.x_vin))
 
 
-def _with_parents(base: ir.Table, table: Table, parents: Parents) -> ir.Table:
-    """``base`` joined to all it refers to, in one go: `x_ref_…` is the parent's key, null where there is none."""
-    joined = base
+def _with_parents(base: ir.Table, table: Table, parents: Parents) -> tuple[ir.Table, list[str]]:
+    """``base`` joined to all it refers to, in one go, and the columns looked up: `x_ref_…` is the parent's key, null where
+    there is none."""
+    joined, found = base, []
     for column in table.columns:
         if column.format == "vin":
             digits = parents.vins.select(**{f"x_vin_{column.name}": _.x_vin, f"x_digit_{column.name}": _.x_digit})
             joined = joined.left_join(digits, base[column.name] == digits[f"x_vin_{column.name}"])
+            found.append(f"x_digit_{column.name}")
         if column.ref in parents.keys:
             known = parents.keys[column.ref].rename({f"x_ref_{column.name}": tables.table(column.ref).key[0]})
             joined = joined.left_join(known, base[column.name] == known[f"x_ref_{column.name}"])
+            found.append(f"x_ref_{column.name}")
     clean = parents.clean
     if table.name == "customers" and "staff" in clean:
         phones = clean["staff"].filter(_.phone.notnull()).select(x_phone_of_staff=_.phone).distinct()
         joined = joined.left_join(phones, base.phone == phones.x_phone_of_staff)
+        found.append("x_phone_of_staff")
     if table.name == "sales_orders" and "customers" in clean:
         births = clean["customers"].select(x_born=_.customer_id, x_birth_date=_.birth_date)
         joined = joined.left_join(births, base.customer_id == births.x_born)
+        found.append("x_birth_date")
     if table.name == "service_orders" and "vehicles" in clean:
         cars = clean["vehicles"].select(x_car=_.vin, x_warranty_ends_on=_.warranty_ends_on, x_purchased_on=_.purchased_on)
         joined = joined.left_join(cars, base.vin == cars.x_car)
-    # What follows sees one table, and not a chain of joins.
-    return joined.select(joined.columns) if joined is not base else base
+        found += ["x_warranty_ends_on", "x_purchased_on"]
+    return joined, found
 
 
-def _with_customer_windows(base: ir.Table, params: CheckParams) -> ir.Table:
-    one = (base.x_rank == 1).cast("int32")
-    base = base.mutate(x_phone_records=one.sum().over(group_by="phone"), x_id_records=one.sum().over(group_by="id_number"))
-    few = (base.x_rank == 1) & base.phone.notnull() & base.name.notnull() & base.x_phone_records.between(2, params.max_customers_per_phone)
+def _with_customer_windows(base: ir.Table) -> ir.Table:
+    """``base`` with how many records have the same phone, and the same ID number."""
+    one = (~_repeats(base)).cast("int32")
+    return base.mutate(x_phone_records=one.sum().over(group_by="phone"), x_id_records=one.sum().over(group_by="id_number"))
+
+
+def _similar(base: ir.Table, params: CheckParams) -> ir.Table:
+    """The ids of customers with a record beside theirs that has the same phone and a like name (column ``x_key``)."""
+    few = ~_repeats(base) & base.phone.notnull() & base.name.notnull() & base.x_phone_records.between(2, params.max_customers_per_phone)
     # Records of different systems are meant to repeat; who is one person is for identity to say.
     some = base.filter(few).select("customer_id", "phone", "name", "_source")
     other = some.select(o_id=_.customer_id, o_phone=_.phone, o_name=_.name, o_source=_["_source"])
     pairs = some.join(other, (some.phone == other.o_phone) & (some["_source"] == other.o_source) & (some.customer_id != other.o_id)).filter(lambda t: _names_alike(t.name.lower(), t.o_name.lower()))
-    similar = pairs.select(x_key=_.customer_id).distinct()
-    return base.left_join(similar, base.customer_id == similar.x_key).mutate(x_similar=_.x_key.notnull()).drop("x_key")
+    return pairs.select(x_key=_.customer_id).distinct()
 
 
 def built_in(table: Table, as_of: date, params: CheckParams) -> list[Check]:

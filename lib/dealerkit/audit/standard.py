@@ -35,8 +35,10 @@ EMPTY = (
     "(null)",
 )
 
-#: Prefix of the delivered text beside each standardised column.
-RAW = "raw_"
+#: Column with the plain texts of a row and column with whether standardising changed what was delivered (null where
+#: there is no value): lists in the order of the canonical columns, since a query costs by its columns.
+TEXTS, CHANGED = "_texts", "_changed"
+_DELIVERED = "_delivered"
 
 _FULL = "".join(chr(c) for c in range(0xFF01, 0xFF5F)) + "\u3000"
 _HALF = "".join(chr(c - 0xFEE0) for c in range(0xFF01, 0xFF5F)) + " "
@@ -192,16 +194,19 @@ class _Alike:
 
 
 def plain_texts(raw: ir.Table, table: Table) -> ir.Table:
-    """``raw`` with ``raw_<column>``, the plain text of each canonical column, and nothing typed yet."""
-    alike = _Alike()
-    places = {c.name: alike.add(("plain",), plain, raw[c.name]) for c in table.columns}
-    made = raw.mutate(**alike.made())
-    return made.select(*raw.columns, **{RAW + name: made[at][i] for name, (at, i) in places.items()})
+    """The rows of ``raw`` with the texts as they were delivered and the plain ones, and nothing typed yet."""
+    delivered = ibis.array([raw[c.name] for c in table.columns])
+    origin = {name: raw[name] for name in raw.columns if name.startswith("_")}
+    return raw.select(**{_DELIVERED: delivered, TEXTS: delivered.map(plain)}, **origin)
+
+
+def text_of(rows: ir.Table, table: Table, column: str) -> ir.StringValue:
+    """The plain text of a canonical column, null where nothing was delivered."""
+    return rows[TEXTS][table.names.index(column)]
 
 
 def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]) -> ir.Table:
-    """Each canonical column typed, its plain text as ``raw_<column>``, and ``std_<column>`` telling whether
-    standardising changed what was delivered.
+    """Each canonical column typed, with `TEXTS` and `CHANGED`.
 
     Args:
         texts: what `plain_texts` gives.
@@ -209,32 +214,31 @@ def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]
         date_orders: (file, column) → dmy or mdy, from `date_order_evidence`.
     """
     alike, places, standard = _Alike(), {}, {}
-    for column in table.columns:
+    delivered, plain_ = texts[_DELIVERED], texts[TEXTS]
+    for i, column in enumerate(table.columns):
         family, named = _family(column), _named_orders(column, date_orders)
         if family != "text":
             function = _FAMILIES[family]
             order = _order(texts, named)
-            places[column.name] = alike.add(
-                (family, *named), lambda text, f=function, o=order: f(text, o), texts[RAW + column.name]
-            )
+            places[column.name] = alike.add((family, *named), lambda text, f=function, o=order: f(text, o), plain_[i])
         if pattern := _STANDARD.get(column.type):
-            standard[column.name] = alike.add((pattern,), lambda text, p=pattern: text.re_search(p), texts[column.name])
-    made = texts.mutate(**alike.made())
+            standard[column.name] = alike.add((pattern,), lambda text, p=pattern: text.re_search(p), delivered[i])
+    made = texts.select(**{name: texts[name] for name in texts.columns}, **alike.made())
+    lists = {name: made[name] for name in made.columns}
     values = {}
-    for column in table.columns:
-        at, i = places.get(column.name, (None, 0))
-        values[column.name] = _finished(column, made[at][i]) if at else made[RAW + column.name]
-    delivered = {"delivered_" + c.name: made[c.name] for c in table.columns if c.name not in standard}
-    kept = [RAW + c.name for c in table.columns] + [name for name in texts.columns if name.startswith("_")]
-    lists = {at: made[at] for at, _ in standard.values()}
-    made = made.select(*kept, **values, **delivered, **lists)
-    out = {}
-    for column in table.columns:
-        name, value = column.name, made[column.name]
-        at, i = standard.get(name, (None, 0))
-        changed = ~made[at][i] & value.notnull() if at else _changed(column, made["delivered_" + name], value)
-        out |= {name: value, RAW + name: made[RAW + name], "std_" + name: changed}
-    return made.select(**out, **{name: made[name] for name in made.columns if name.startswith("_")})
+    for i, column in enumerate(table.columns):
+        at, place = places.get(column.name, (TEXTS, i))
+        values[column.name] = _finished(column, lists[at][place])
+    kept = {name for name in texts.columns} | {at for at, _ in standard.values()}
+    made = made.select(**values, **{name: column for name, column in lists.items() if name in kept})
+    lists, values = {name: made[name] for name in kept}, {c.name: made[c.name] for c in table.columns}
+    changed = []
+    for i, column in enumerate(table.columns):
+        at, place = standard.get(column.name, (None, 0))
+        value = values[column.name]
+        changed.append(~lists[at][place] & value.notnull() if at else _changed(column, lists[_DELIVERED][i], value))
+    origin = {name: lists[name] for name in texts.columns if name not in (_DELIVERED, "_sheet", "_date_order")}
+    return made.select(**values, **origin, **{CHANGED: ibis.array(changed)})
 
 
 def _named_orders(column: Column, date_orders: dict[tuple[str, str], str]) -> tuple[tuple[str, str], ...]:
@@ -246,15 +250,15 @@ def _order(texts: ir.Table, named: tuple[tuple[str, str], ...]) -> ir.StringValu
     return ibis.cases(*cases, else_=texts["_date_order"]) if cases else texts["_date_order"]
 
 
-def maybe_day_first(raw: dict[str, ir.Table]) -> ir.Table:
-    """The names of the tables, of these, with a date that may be written day or month first (column ``table``); the
-    others need no `date_order_evidence`."""
+def survey(raw: dict[str, ir.Table]) -> ir.Table:
+    """One row per table: its name (``table``), its ``rows`` and those that are ``records``, and how many have
+    a date that may be written day or month first (``unclear``); without any, no `date_order_evidence` is needed."""
     found = []
     for name, rows in raw.items():
         dates = [rows[c.name] for c in tables.table(name).columns if c.type in ("date", "time")]
-        if dates:
-            some = rows.filter(ibis.array(dates).map(lambda text: text.re_search(_MAYBE_XY)).contains(True))
-            found.append(some.select(table=ibis.literal(name)).limit(1))
+        maybe = ibis.array(dates or [rows["_kind"]]).map(lambda text: text.re_search(_MAYBE_XY)).contains(True)
+        counts = {"rows": rows.count(), "records": (rows["_kind"] == "row").sum(), "unclear": maybe.sum()}
+        found.append(rows.agg(**counts).mutate(table=ibis.literal(name)))
     return ibis.union(*found) if len(found) > 1 else found[0]
 
 
@@ -267,7 +271,7 @@ def date_order_evidence(texts: ir.Table, table: Table) -> dict[tuple[str, str], 
         return found
     sums = {}
     for name in columns:
-        text = texts[RAW + name]
+        text = text_of(texts, table, name)
         sums[name + "_d"] = (text.re_extract(_XY, 1).try_cast("int32") > 12).sum()
         sums[name + "_m"] = (text.re_extract(_XY, 2).try_cast("int32") > 12).sum()
     seen = texts.group_by("_file").agg(**sums).to_pandas()
