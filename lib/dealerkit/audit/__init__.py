@@ -176,8 +176,9 @@ def _audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: da
     ledger = _ledger(done)
     _must_balance(ledger, delivered["rows"])
     faults = engine.keep(connection, "faults", _union([_faults(c) for c in done.values()]))
+    failed = faults.group_by("check").agg(n=_.count()).to_pandas().set_index("check")["n"].to_dict()
     examples = _examples(faults)
-    results = [_results(c, examples) for c in done.values()]
+    results = [_results(c, failed, examples) for c in done.values()]
     idle = [_result(check, 0, 0, "") for check in own_checks if check.table not in raw]
     results = pd.concat([*results, *([pd.DataFrame(idle)] if idle else [])], ignore_index=True)
     scores = _scores(results)
@@ -279,7 +280,8 @@ def _records(typed: ir.Table, table: Table, delivered: pd.Series, as_of: AsOf) -
 
 def _flagged(base: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
     """The records with ``_fails`` and ``_fate``; what was looked up for the checks is left behind."""
-    kept = {name: base[name] for name in base.columns if not name.startswith("x_") or name.startswith("x_into_")}
+    needed = [*table.names, *LINEAGE, "_derived", TEXTS, CHANGED, "x_into_file", "x_into_row"]
+    kept = {name: base[name] for name in needed if name in base.columns}
     flags = base.select(**kept, _fails=ibis.array([check.expression(base) for check in checks]))
     fails = flags["_fails"]
     fate = ibis.cases(
@@ -367,11 +369,11 @@ def _faults(checked: _Checked) -> ir.Table:
 
 
 def _counted(flagged: ir.Table, table: Table, checks: list[Check]) -> dict[str, int]:
-    """How often each check applies and fails, and each column is known, filled and changed."""
+    """How often each check applies, and each column is known, filled and changed."""
     flags = {f"f{i}": ("_fails", i) for i in range(len(checks))}
     texts = {f"text {name}": (TEXTS, i) for i, name in enumerate(table.names)}
     changed = {f"changed {name}": (CHANGED, i) for i, name in enumerate(table.names)}
-    return engine.counts(flagged, flags | texts | {name: name for name in table.names}, flags | changed)
+    return engine.counts(flagged, flags | texts | {name: name for name in table.names}, changed)
 
 
 def _examples(faults: ir.Table) -> dict[str, list[str]]:
@@ -381,11 +383,11 @@ def _examples(faults: ir.Table) -> dict[str, list[str]]:
     return first.groupby("check")["delivered"].agg(list).to_dict()
 
 
-def _results(checked: _Checked, examples: dict[str, list[str]]) -> pd.DataFrame:
+def _results(checked: _Checked, failed: dict[str, int], examples: dict[str, list[str]]) -> pd.DataFrame:
     rows = []
     for i, check in enumerate(checked.checks):
         shown = " · ".join(_example(checked.table, check, text) for text in examples.get(check.id, []))
-        rows.append(_result(check, checked.counts[f"known f{i}"], checked.counts[f"true f{i}"], shown))
+        rows.append(_result(check, checked.counts[f"known f{i}"], int(failed.get(check.id, 0)), shown))
     return pd.DataFrame(rows)
 
 

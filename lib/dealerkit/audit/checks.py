@@ -7,7 +7,7 @@ here. Expressions see the standardised columns, the delivered texts (`text_of`) 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -109,18 +109,25 @@ class Check:
         return self.failed.resolve(base) if isinstance(self.failed, ibis.Deferred) else self.failed(base)
 
 
+def _weighed(weights: Sequence[int], number: Callable[[ir.IntegerValue], ir.IntegerValue]) -> ir.IntegerValue:
+    """The sum of the numbers at places 0, 1, …, each times its weight."""
+    # Not `map` with the place as its second argument: Ibis mixes up the places of two such lists in one query.
+    weight = ibis.literal(list(weights), "array<int64>")
+    return ibis.range(len(weights)).map(lambda place: number(place) * weight[place]).sums().cast("int32")
+
+
 def resident_id_digit_wrong(number: ir.StringValue) -> ir.BooleanValue:
     """True where the 18th character of a resident ID does not follow from the 17 before (GB 11643)."""
     weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-    total = sum(number.substr(i, 1).try_cast("int32") * w for i, w in enumerate(weights))
-    return number.re_search(RESIDENT_ID).ifelse(ibis.literal("10X98765432").substr(total % 11, 1) != number.substr(17, 1), ibis.null("boolean"))
+    total = _weighed(weights, lambda i: ibis.literal("0123456789").find(number.substr(i, 1)))
+    return number.re_search(RESIDENT_ID).ifelse(ibis.literal("10X98765432").find(number.substr(17, 1)) != total % 11, ibis.null("boolean"))
 
 
 def uscc_digit_wrong(number: ir.StringValue) -> ir.BooleanValue:
     """True where the 18th character of a social credit code does not follow from the 17 before (GB 32100)."""
-    letters = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-    total = sum(ibis.literal(letters).find(number.substr(i, 1)) * (3**i % 31) for i in range(17))
-    return ibis.literal(letters).substr((31 - total % 31) % 31, 1) != number.substr(17, 1)
+    letters = ibis.literal("0123456789ABCDEFGHJKLMNPQRTUWXY")
+    total = _weighed([3**i % 31 for i in range(17)], lambda i: letters.find(number.substr(i, 1)))
+    return letters.find(number.substr(17, 1)) != (31 - total % 31) % 31
 
 
 def vin_digit_wrong(vin: ir.StringValue) -> ir.BooleanValue:
@@ -128,8 +135,8 @@ def vin_digit_wrong(vin: ir.StringValue) -> ir.BooleanValue:
     # A letter's number is the last digit of its place here.
     places = ibis.literal("0123456789.ABCDEFGH..JKLMN.P.R..STUVWXYZ")
     weights = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
-    total = sum(places.find(vin.substr(i, 1)) % 10 * w for i, w in enumerate(weights) if w)
-    return vin.re_search(VIN).ifelse(ibis.literal("0123456789X").substr(total % 11, 1) != vin.substr(8, 1), ibis.null("boolean"))
+    total = _weighed(weights, lambda i: places.find(vin.substr(i, 1)) % 10)
+    return vin.re_search(VIN).ifelse(ibis.literal("0123456789X").find(vin.substr(8, 1)) != total % 11, ibis.null("boolean"))
 
 
 def column_checks(table: Table, as_of: date, params: CheckParams) -> list[Check]:
@@ -300,10 +307,16 @@ def _with_ranks(records: ir.Table, table: Table) -> ir.Table:
     """Whether each row repeats the key of another, the fullest going first, whether it says the same as that, and where that is."""
     filled = records[TEXTS].filter(lambda text: text.notnull()).length()
     said = ibis.literal("").concat(*[records[c.name].cast("string").coalesce("") + "|" for c in table.columns if c.required or c.name == table.date])
-    ordered = ibis.window(group_by=list(table.key), order_by=[filled.desc(), "_file", "_row"])
-    has_key = ibis.and_(*[records[k].notnull() for k in table.key])
-    return records.mutate(x_repeats=has_key & (ibis.row_number().over(ordered) > 0), x_same=said == said.first().over(ordered),
-                          x_into_file=records["_file"].first().over(ordered), x_into_row=records["_row"].first().over(ordered))
+    key, place = list(table.key), ["_source", "_file", "_sheet", "_row"]
+    # Only rows whose key is there more than once are put in an order: they are few.
+    slim = records.select(*key, *place, filled=filled, said=said).drop_null(key)
+    slim = slim.mutate(alike=_.count().over(group_by=key)).filter(_.alike > 1)
+    ordered = ibis.window(group_by=key, order_by=[_.filled.desc(), "_file", "_row"])
+    ranked = slim.select(**{f"x{name}": slim[name] for name in place}, x_repeats=ibis.row_number().over(ordered) > 0, x_same=_.said == _.said.first().over(ordered),
+                         x_into_file=_["_file"].first().over(ordered), x_into_row=_["_row"].first().over(ordered))
+    joined = records.left_join(ranked, [records[name] == ranked[f"x{name}"] for name in place])
+    found = joined.select(*records.columns, "x_repeats", "x_same", "x_into_file", "x_into_row")
+    return found.mutate(x_repeats=_.x_repeats.coalesce(False))
 
 
 def key_repeats(records: dict[str, ir.Table]) -> set[str]:

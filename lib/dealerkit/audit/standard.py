@@ -60,6 +60,10 @@ _MONEY = r"^(-?)(?:¥|cny|rmb)?(-?)(\d+(?:\.\d+)?|\.\d+)(万?)(?:元|yuan|圆|�
 
 def plain(text: ir.StringValue) -> ir.StringValue:
     """Half width, no blanks around or control characters, null when it says nothing."""
+    return _said(_tidy(text))
+
+
+def _tidy(text: ir.StringValue) -> ir.StringValue:
     cleaned = (
         text.translate(_FULL, _HALF)
         .re_replace(r"[\x00-\x1f\x7f\x{200b}\x{feff}]+", " ")
@@ -67,7 +71,10 @@ def plain(text: ir.StringValue) -> ir.StringValue:
         .strip()
     )
     # Nearly every value is plain already, and asking is ten times cheaper than cleaning.
-    text = text.re_search(_PLAIN).ifelse(text, cleaned)
+    return text.re_search(_PLAIN).ifelse(text, cleaned)
+
+
+def _said(text: ir.StringValue) -> ir.StringValue:
     return ((text.length() <= 6) & text.lower().isin(EMPTY)).ifelse(ibis.null("string"), text)
 
 
@@ -197,7 +204,7 @@ def plain_texts(raw: ir.Table, table: Table) -> ir.Table:
     """The rows of ``raw`` with the texts as they were delivered and the plain ones, and nothing typed yet."""
     delivered = ibis.array([raw[c.name] for c in table.columns])
     origin = {name: raw[name] for name in raw.columns if name.startswith("_")}
-    return raw.select(**{_DELIVERED: delivered, TEXTS: delivered.map(plain)}, **origin)
+    return raw.select(**{_DELIVERED: delivered, TEXTS: delivered.map(_tidy).map(_said)}, **origin)
 
 
 def text_of(rows: ir.Table, table: Table, column: str) -> ir.StringValue:
@@ -229,7 +236,7 @@ def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]
     for i, column in enumerate(table.columns):
         at, place = places.get(column.name, (TEXTS, i))
         values[column.name] = _finished(column, lists[at][place])
-    kept = {name for name in texts.columns} | {at for at, _ in standard.values()}
+    kept = set(texts.columns) | {at for at, _ in standard.values()}
     made = made.select(**values, **{name: column for name, column in lists.items() if name in kept})
     lists, values = {name: made[name] for name in kept}, {c.name: made[c.name] for c in table.columns}
     changed = []
@@ -237,7 +244,7 @@ def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]
         at, place = standard.get(column.name, (None, 0))
         value = values[column.name]
         changed.append(~lists[at][place] & value.notnull() if at else _changed(column, lists[_DELIVERED][i], value))
-    origin = {name: lists[name] for name in texts.columns if name not in (_DELIVERED, "_sheet", "_date_order")}
+    origin = {name: lists[name] for name in texts.columns if name not in (_DELIVERED, "_date_order")}
     return made.select(**values, **origin, **{CHANGED: ibis.array(changed)})
 
 
