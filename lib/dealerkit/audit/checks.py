@@ -370,8 +370,8 @@ def _with_parents(base: ir.Table, table: Table, parents: Parents) -> tuple[ir.Ta
 
 def _with_customer_windows(base: ir.Table) -> ir.Table:
     """``base`` with how many records have the same phone, and the same ID number."""
-    one = (~_repeats(base)).cast("int32")
-    return base.mutate(x_phone_records=one.sum().over(group_by="phone"), x_id_records=one.sum().over(group_by="id_number"))
+    records = base.count(where=~_repeats(base))
+    return base.mutate(x_phone_records=records.over(group_by="phone"), x_id_records=records.over(group_by="id_number"))
 
 
 def _similar(base: ir.Table, params: CheckParams) -> ir.Table:

@@ -50,7 +50,7 @@ _COMPACT_MINUTE = r"^((?:19|20)\d{2})(\d{2})(\d{2})(\d{2})(\d{2})$"
 _COMPACT_SECOND = r"^((?:19|20)\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})$"
 _XY = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(.*)$"
 _SERIAL = r"^[2-7]\d{4}(\.\d+)?$"
-_MAYBE_XY = r"[0-9０-９]{1,2}[-/.－／．][0-9０-９]{1,2}[-/.－／．][0-9０-９]{4}"
+_MAYBE_XY = r"^[^0-9０-９]*[0-9０-９]{1,2}[-/.－／．][0-9０-９]{1,2}[-/.－／．][0-9０-９]{4}"
 _ISO = r"^\d{4}-\d{1,2}-\d{1,2}(?:[ T]?\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d+)?)?)?$"
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _TIME = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?$"
@@ -264,8 +264,8 @@ def survey(raw: dict[str, ir.Table]) -> ir.Table:
     for name, rows in raw.items():
         dates = [rows[c.name] for c in tables.table(name).columns if c.type in ("date", "time")]
         maybe = ibis.array(dates or [rows["_kind"]]).map(lambda text: text.re_search(_MAYBE_XY)).contains(True)
-        counts = {"rows": rows.count(), "records": (rows["_kind"] == "row").sum(), "unclear": maybe.sum()}
-        found.append(rows.agg(**counts).mutate(table=ibis.literal(name)))
+        counts = {"records": rows.count(where=rows["_kind"] == "row"), "unclear": rows.count(where=maybe)}
+        found.append(rows.agg(rows=rows.count(), **counts).mutate(table=ibis.literal(name)))
     return ibis.union(*found) if len(found) > 1 else found[0]
 
 
