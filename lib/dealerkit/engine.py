@@ -63,8 +63,9 @@ def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     # Not `create_table`, which copies the tree of the whole query several times and asks for the schema again.
     connection._run_pre_execute_hooks(expression)
     schema, kept = expression.schema(), f'temp.main."{name}"'
-    types = ", ".join(f'"{n}" {connection.compiler.type_mapper.to_string(t)}' for n, t in schema.items())
-    connection.raw_sql(f"DROP TABLE IF EXISTS {kept}; CREATE TEMP TABLE {kept} ({types})")
+    spelling = {kind: connection.compiler.type_mapper.to_string(kind) for kind in set(schema.types)}
+    columns = ", ".join(f'"{name}" {spelling[kind]}' for name, kind in schema.items())
+    connection.raw_sql(f"DROP TABLE IF EXISTS {kept}; CREATE TEMP TABLE {kept} ({columns})")
     with _unmerged():
         connection.raw_sql(f"INSERT INTO {kept} {connection.compile(expression)}")
     return ops.DatabaseTable(

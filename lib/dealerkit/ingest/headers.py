@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
+from functools import cache
 
 from dealerkit import tables
 from dealerkit.errors import UserError
@@ -92,11 +93,17 @@ class Unrecognised(Exception):
     """A part whose header means no canonical table; its text says why."""
 
 
+@cache
+def _spellings(table: str) -> dict[str, str]:
+    """`header_index` of a table, made once: it is asked for with every file."""
+    return tables.header_index(tables.TABLES[table])
+
+
 def known_headers(entry: Entry) -> set[str]:
     """Folded headers that could stand in the entry's files."""
     named = [tables.TABLES[name] for name in entry.tables or tables.TABLES]
     return (
-        {h for table in named for h in tables.header_index(table)}
+        {h for table in named for h in _spellings(table.name)}
         | {fold(_bare(h)) for h in entry.columns.values()}
         | set(_JTT)
     )
@@ -149,7 +156,7 @@ def match(table: Table, headers: list[str], entry: Entry, part: Part) -> Matchin
             columns[name] = at
     taken = set(columns.values())
     spelled: dict[str, list[tuple[int, int]]] = {}
-    index = tables.header_index(table)
+    index = _spellings(table.name)
     for at, header in enumerate(folded):
         name = index.get(header) if header and at not in taken else None
         if name and name not in wanted:
