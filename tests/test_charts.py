@@ -8,6 +8,7 @@ import sys
 
 import matplotlib
 import pandas as pd
+import pytest
 from dealerkit import charts
 from dealerkit.report.translate import Translator
 from PIL import Image
@@ -55,7 +56,7 @@ def test_bytes_do_not_depend_on_what_the_notebook_set():
 
 def test_bars_write_value_and_n_at_the_mark():
     fig = charts.bars(LINES, "series", "lost", EN, kind="share", n="n")
-    assert charts.texts(fig) == ["18.6 %", "n 351", "14.2 %", "n 1,204", "50.0 %", "n 12", "轿车C", "SUV B", "Van"]
+    assert charts.texts(fig) == ["轿车C", "SUV B", "Van", "18.6 %", "n 351", "14.2 %", "n 1,204", "50.0 %", "n 12"]
 
 
 def test_a_broken_label_is_also_given_in_one_piece():
@@ -88,13 +89,27 @@ def test_headings_of_a_heat_map_do_not_run_into_one_another():
     names = ["Completeness", "Format legality", "Value range", "Consistency", "Duplication", "References", "Timeliness"]
     fig = charts.heat(pd.DataFrame([[100] * 8], ["Workshop visits"], [*names, "Authenticity"]), EN)
     charts.png(fig)
-    boxes = [label.get_window_extent() for label in fig.axes[0].get_xticklabels()]
+    headings = [
+        text for text in fig.axes[0].texts if text.get_text().split("\n")[0] in " ".join([*names, "Authenticity"])
+    ]
+    boxes = [heading.get_window_extent() for heading in headings]
+    assert len(boxes) == 8
     assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
 
 
 def test_heat_writes_every_cell_and_a_dash_where_nothing_is_known():
     fig = charts.heat(pd.DataFrame([[90, None], [40, 10]], ["t1", "t2"], ["c1", "c2"]), EN)
-    assert [text.get_text() for text in fig.axes[0].texts] == ["90", "–", "40", "10"]
+    assert charts.texts(fig) == ["90", "–", "40", "10", "c1", "c2", "t1", "t2"]
+
+
+@pytest.mark.parametrize("text", ["of people", "of all who were seen"])
+def test_no_text_is_cut_off_whatever_its_length(text):
+    table = pd.DataFrame({"x": ["a", "a label that takes\nlines"], "p": [0.6, 0.25], "q": [1.0, 0.0]})
+    fig = charts.paired_bars(table, "x", "p", "q", "of yuan", text, EN)
+    charts.png(fig)
+    boxes = [shown.get_window_extent() for shown in fig.axes[0].texts]
+    assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= fig.bbox.x1 and box.y1 <= fig.bbox.y1 for box in boxes)
+    assert max(box.x1 for box in boxes) > fig.bbox.x1 - 10  # and no room is left over
 
 
 def test_nothing_to_show_is_said():

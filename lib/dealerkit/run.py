@@ -207,9 +207,10 @@ class Run:
         """Whether a table is there to read."""
         return name in self._paths()
 
-    def clean(self) -> dict[str, ir.Table]:
-        """The clean canonical tables of the audit, by name."""
-        return {name: self.table(name) for name in TABLES if self.has(name)}
+    def clean(self, *names: str) -> dict[str, ir.Table]:
+        """The clean canonical tables of the audit, by name: all, or those of the names given that are there."""
+        paths = self._paths()
+        return {name: self.engine.read_parquet(paths[name]) for name in names or TABLES if name in paths}
 
     def attach(self, paths: Mapping[str, Path]) -> dict[str, ir.Table]:
         """Parquet files as tables of the engine, by name."""

@@ -32,7 +32,7 @@ def against_bounds(
         values = frame[y].astype(float).to_numpy()
         labels = wrapped(frame[x].tolist(), size)
         lines = [bound for bound, _word in bounds]
-        fig, ax = new_figure(width, 0.75 + sum(0.36 + 0.15 * label.count("\n") for label in labels))
+        fig, ax = new_figure(width, 0.75 + sum(0.36 + 0.15 * label.count("\n") for label in labels), scales=False)
         rows = row_places(ax, labels)
         colours = [BAD if v < lines[0] else MUTED if len(lines) > 1 and v < lines[1] else ACCENT for v in values]
         ax.barh(rows, np.nan_to_num(values), color=colours, height=0.55)

@@ -21,6 +21,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from PIL import Image
 
+from dealerkit.charts.layout import Snug
 from dealerkit.report.smallcells import SMALL, is_small
 
 INK, SOFT, GRID = "#16202c", "#5a6675", "#e8ebef"
@@ -28,6 +29,8 @@ ACCENT, MUTED, BAD, GOOD = "#0b5cad", "#a9b8c9", "#b3261e", "#1a7f4b"
 #: Parts of a whole, from strong to faint, ink readable on each.
 SHADES = ("#0b5cad", "#4f8bc9", "#93b7dd", "#cddcec", "#e4e7eb")
 DPI = 144
+#: Between a label and the axes, in points.
+LABEL_PAD = 3.5
 #: Width in inches.
 SIZES = {"wide": 7.4, "third": 3.7}
 HEAT = LinearSegmentedColormap.from_list("heat", ["#f2b8b0", "#fbe6d4", "#eef3f7", "#b9d3ea", "#7fb0dd"])
@@ -75,16 +78,22 @@ def settings(size: str) -> dict:
 @contextmanager
 def style(size: str) -> Iterator[float]:
     """House style for the time a figure is made or drawn; gives the width in inches."""
-    with matplotlib.rc_context(settings(size)):
+    now = matplotlib.rcParams
+    # Only what differs: matplotlib checks each setting anew.
+    with matplotlib.rc_context({key: value for key, value in settings(size).items() if now[key] != value}):
         yield SIZES[size]
 
 
-def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of so many inches that pyplot does not know, and its axes without frame and tick marks."""
-    fig = Figure(figsize=(width, height), layout="constrained")
+def new_figure(width: float, height: float, scales: bool = True) -> tuple[Figure, Axes]:
+    """A figure of so many inches that pyplot does not know, and its axes without frame and tick marks; without
+    ``scales`` they are not drawn at all, only what is put on them."""
+    fig = Figure(figsize=(width, height), layout="constrained" if scales else Snug())
     FigureCanvasAgg(fig)
-    fig.get_layout_engine().set(w_pad=0.04, h_pad=0.04)
     ax = fig.add_subplot()
+    if not scales:
+        ax.set_axis_off()
+        return fig, ax
+    fig.get_layout_engine().set(w_pad=0.04, h_pad=0.04)
     for side in ("top", "right", "left", "bottom"):
         ax.spines[side].set_visible(False)
     ax.tick_params(length=0, colors=SOFT)
@@ -135,17 +144,23 @@ def _letters(text: str) -> int:
 def row_places(ax: Axes, labels: Sequence[str]) -> np.ndarray:
     """Put one row per label, the first on top; gives their heights on the axis."""
     y = np.arange(len(labels))[::-1].astype(float)
-    ax.set_yticks(y, labels)
     ax.set_ylim(-0.6, len(labels) - 0.4)
-    ax.set_xticks([])
+    ax.set_yticks([])
+    put_row_labels(ax, y, labels)
     return y
+
+
+def put_row_labels(ax: Axes, places: Sequence[float], labels: Sequence[str]) -> None:
+    """Labels left of the axes at those heights: texts, since a tick is six artists of which one would be seen."""
+    where, va, ha = ax.get_yaxis_text1_transform(LABEL_PAD)
+    for place, label in zip(places, labels, strict=True):
+        ax.text(0, place, label, transform=where, va=va, ha=ha, color=SOFT)
 
 
 def nothing(t: Words, size: str) -> Figure:
     """The figure of no rows: it says that there is nothing to show."""
     with style(size) as width:
-        fig, ax = new_figure(width, 1.0)
-        ax.set_axis_off()
+        fig, ax = new_figure(width, 1.0, scales=False)
         ax.text(0.5, 0.5, t.text("nothing to show"), ha="center", va="center", color=SOFT, transform=ax.transAxes)
         return fig
 
@@ -207,12 +222,12 @@ def png(fig: Figure) -> bytes:
     fig.set_facecolor("white")
     with style("wide"):
         fig.canvas.draw()
-    pixels = np.ascontiguousarray(np.asarray(fig.canvas.buffer_rgba())[:, :, :3])
+    pixels = np.asarray(fig.canvas.buffer_rgba())
     # Most of a chart is paper: colours are chosen for the rest only.
-    inked = (pixels != 255).any(axis=2)
+    inked = pixels.view(np.uint32)[:, :, 0] != 0xFFFFFFFF
     index, colours = np.zeros(inked.shape, dtype=np.uint8), [255, 255, 255]
     if inked.any():
-        ink = Image.fromarray(pixels[inked][None])
+        ink = Image.fromarray(np.ascontiguousarray(pixels[inked][None, :, :3]))
         ink = ink.quantize(127, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         index[inked] = np.asarray(ink)[0] + 1
         colours += ink.getpalette()[: 3 * 127]

@@ -15,6 +15,7 @@ from dealerkit.charts.house import (
     GRID,
     HEAT,
     INK,
+    LABEL_PAD,
     MUTED,
     SOFT,
     Words,
@@ -23,6 +24,7 @@ from dealerkit.charts.house import (
     mark_line,
     new_figure,
     nothing,
+    put_row_labels,
     row_places,
     style,
     ticks,
@@ -64,7 +66,7 @@ def bars(
         strong = BAD if tone == "bad" else ACCENT
         colours = [strong if highlight is None or name in highlight else MUTED for name in names]
         labels = wrapped(names, size)
-        fig, ax = new_figure(width, 0.35 + sum(0.34 + 0.16 * label.count("\n") for label in labels))
+        fig, ax = new_figure(width, 0.35 + sum(0.34 + 0.16 * label.count("\n") for label in labels), scales=False)
         rows = row_places(ax, labels)
         shown = np.where(few, 0, np.nan_to_num(values))
         ax.barh(rows, shown, color=colours, height=0.62)
@@ -74,19 +76,12 @@ def bars(
             ax.hlines(rows, np.where(few, 0, low), np.where(few, 0, high), color=INK, lw=1.1, alpha=0.7)
             reach = np.maximum(reach, np.where(few, 0, np.nan_to_num(high)))
         largest = max(float(np.max(reach)), float(-np.min(shown)), 1e-12)
+        beside = ax.get_yaxis_text2_transform(4)[0]
         for row, value, end, count, hidden in zip(rows, values, reach, counts, few, strict=True):
             label = few_text(count, t) if hidden else t.value(value, kind)
             ax.text(max(end, 0) + 0.02 * largest, row, label, va="center")
             if n and not hidden:
-                ax.annotate(
-                    f"n {t.value(count, 'count')}",
-                    (1, row),
-                    xycoords=("axes fraction", "data"),
-                    xytext=(4, 0),
-                    textcoords="offset points",
-                    va="center",
-                    color=SOFT,
-                )
+                ax.text(1, row, f"n {t.value(count, 'count')}", transform=beside, va="center", color=SOFT)
         ax.set_xlim(min(0.0, float(np.min(shown)) * 1.15), largest * (1.34 if size == "third" else 1.16))
         return fig
 
@@ -168,7 +163,7 @@ def paired_bars(
         return nothing(t, size)
     with style(size) as width:
         labels = wrapped(frame[x].tolist(), size)
-        fig, ax = new_figure(width, 0.3 + 0.56 * len(labels))
+        fig, ax = new_figure(width, 0.3 + 0.56 * len(labels), scales=False)
         rows = row_places(ax, labels)
         largest = max(float(frame[[first, second]].astype(float).max().max()), 1e-12)
         for column, text, offset, colour, ink in (
@@ -200,7 +195,8 @@ def heat(
         # letters that a column has room for, beside the row labels
         room = int((6.6 if size == "wide" else 2.8) / len(frame.columns) / 0.075)
         columns = ["\n".join(broken(str(c), room)) or " " for c in frame.columns]
-        fig, ax = new_figure(width, 0.35 + 0.36 * len(frame) + 0.17 * max(c.count("\n") for c in columns))
+        above = 0.17 * max(c.count("\n") for c in columns)
+        fig, ax = new_figure(width, 0.35 + 0.36 * len(frame) + above, scales=False)
         looks = {"cmap": HEAT, "vmin": low, "vmax": high, "cbar": False, "linewidths": 2, "linecolor": "white"}
         sns.heatmap(values, ax=ax, mask=np.isnan(values), xticklabels=False, yticklabels=False, **looks)
         for (i, j), value in np.ndenumerate(values):
@@ -214,10 +210,10 @@ def heat(
                 color=SOFT if missing else INK,
             )
             cell.set_in_layout(False)  # it lies within: the layout need not measure it
-        ax.xaxis.tick_top()
-        ax.tick_params(length=0)
-        ax.set_xticks(np.arange(len(columns)) + 0.5, columns, va="bottom", size=9 if room < 14 else None)
-        ax.set_yticks(np.arange(len(frame)) + 0.5, wrapped(frame.index.tolist(), size))
+        where, va, ha = ax.get_xaxis_text2_transform(LABEL_PAD)
+        for j, column in enumerate(columns):
+            ax.text(j + 0.5, 1, column, transform=where, va="bottom", ha=ha, color=SOFT, size=9 if room < 14 else None)
+        put_row_labels(ax, np.arange(len(frame)) + 0.5, wrapped(frame.index.tolist(), size))
         return fig
 
 

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dealerkit.charts.house import INK, MUTED, SHADES, SOFT, Words, few_text, new_figure, nothing, style
+from dealerkit.charts.layout import Snug
 
 _LINE, _BAR, _GAP, _STEP = 0.2, 0.24, 0.12, 0.17  # inches: a line of text, a bar, the room between parts, an indent
 
@@ -42,9 +43,9 @@ def tree(frame: pd.DataFrame, parts: Sequence[str], part_texts: Sequence[str], t
         ]
         legend = _legend_lines(part_texts, width)
         total = sum(heights) + _LINE * len(legend) + _GAP
-        fig, ax = new_figure(width, total)
-        fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
-        ax.set(xlim=(0, width), ylim=(total, 0), xticks=[], yticks=[])
+        fig, ax = new_figure(width, total, scales=False)
+        fig.set_layout_engine(Snug(0.02))
+        ax.set(xlim=(0, width), ylim=(total, 0))
         tops = np.concatenate([[0], np.cumsum(heights)])
         for i, (row, lines) in enumerate(zip(rows, texts, strict=True)):
             _node(ax, row, lines, tops[i], width, parts, t)

@@ -18,6 +18,7 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import value
+from dealerkit.engine import frame_of
 from dealerkit.messages import N_
 from dealerkit.params import Params
 
@@ -341,26 +342,26 @@ def interest(clean: dict[str, ir.Table], records: pd.DataFrame, as_of: date, par
     """
     ids = records[["customer_id", "person_id"]].drop_duplicates("customer_id")
     who = ibis.memtable(ids, schema={"customer_id": "string", "person_id": "string"})
-    day, signs = ibis.literal(as_of), []
+    day, days = ibis.literal(as_of), []
     if "interactions" in clean:
         met = clean["interactions"].filter(_.kind.isin(INTEREST_KINDS), _["at"].date() <= day)
-        signs.append(met.inner_join(who, "customer_id").select("person_id", day=_["at"].date()))
+        days.append(met.select("customer_id", sign=_["at"].date(), bought=ibis.null("date")))
     if "leads" in clean:
         open_ = _.status.isin(["new", "following"]) | (_.status.isnull() & _.closed_at.isnull())
         leads = clean["leads"].filter(open_, _.created_at.date() <= day)
-        signs.append(leads.inner_join(who, "customer_id").select("person_id", day=_.created_at.date()))
-    frames = [s.group_by("person_id").agg(day=_.day.max()).to_pandas() for s in signs]
-    found = pd.concat(frames) if frames else pd.DataFrame({"person_id": [], "day": []})
-    if found.empty:
+        days.append(leads.select("customer_id", sign=_.created_at.date(), bought=ibis.null("date")))
+    if not days:
         return None
-    last = pd.to_datetime(found["day"]).groupby(found["person_id"]).max()
-    out = pd.DataFrame({"sign_days_ago": (pd.Timestamp(as_of) - last).dt.days.astype(float)})
     if "sales_orders" in clean:
-        sold = clean["sales_orders"].filter(_.delivered_on <= day).inner_join(who, "customer_id")
-        sold = sold.group_by("person_id").agg(day=_.delivered_on.max()).to_pandas().set_index("person_id")
-        bought = (pd.Timestamp(as_of) - pd.to_datetime(sold["day"])).dt.days.astype(float)
-        out = out.join(bought.rename("bought_days_ago"), how="outer")
-    return out.reindex(columns=["sign_days_ago", "bought_days_ago"]).rename_axis("person_id").sort_index().reset_index()
+        sold = clean["sales_orders"].filter(_.delivered_on <= day)
+        days.append(sold.select("customer_id", sign=ibis.null("date"), bought=_.delivered_on))
+    found = ibis.union(*days) if len(days) > 1 else days[0]
+    found = found.inner_join(who, "customer_id").group_by("person_id").agg(sign=_.sign.max(), bought=_.bought.max())
+    last = frame_of(found.order_by("person_id"))
+    if not last["sign"].notna().any():
+        return None
+    ago = {f"{name}_days_ago": (pd.Timestamp(as_of) - last[name]).dt.days.astype(float) for name in ("sign", "bought")}
+    return last[["person_id"]].assign(**ago)
 
 
 def _case(factors: pd.DataFrame, persons: pd.DataFrame, signs: pd.DataFrame | None, params: Params) -> _Case:
