@@ -59,7 +59,7 @@ def named(notebook: Path) -> list[str]:
 
 
 def load(name: str) -> None:
-    """Import a module, if it is one; what is wrong with it is told by the notebook that wants it."""
+    """Import a module, if it is one and nothing is wrong with it."""
     gc.disable()  # imports leave no garbage worth looking for
     with suppress(Exception):
         importlib.import_module(name)
@@ -118,7 +118,8 @@ class Parent:
             sources = [self.listening, self.bell, *self.requests]
             ready, _, _ = select.select(sources, [], [], 0 if self.waiting else None)
             if not ready:
-                self.waiting.pop(0)()
+                with suppress(Exception):  # what is wrong is told by the request that needs it
+                    self.waiting.pop(0)()
             for source in ready:
                 if source is self.listening:
                     connection, _ = self.listening.accept()
