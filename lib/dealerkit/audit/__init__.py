@@ -46,6 +46,11 @@ class AsOf:
     cut_off: int
     export_day: date | None = field(default=None, compare=False)
 
+    @property
+    def is_earlier(self) -> bool:
+        """Whether a day was asked for that lies before the end of the export."""
+        return self.export_day is not None and self.day != self.export_day
+
 
 @dataclass(frozen=True)
 class Audited:
@@ -75,6 +80,13 @@ class Audited:
     scores: pd.DataFrame
     ledger: pd.DataFrame
     health: float
+
+    def rows_cut(self, table: str | None = None) -> int:
+        """Rows of a table, or of all, that are in quarantine only because they lie after the day asked for."""
+        if not self.as_of.is_earlier:
+            return 0
+        cut = self.quarantine.filter(_.reasons == "not_a_record.later")
+        return int((cut if table is None else cut.filter(_.table == table)).count().to_pandas())
 
 
 #: Share of the visits of a normal 28 days that makes 28 days well filled.
@@ -176,9 +188,8 @@ def _audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: da
     ledger = _ledger(done)
     _must_balance(ledger, delivered["rows"])
     faults = engine.keep(connection, "faults", _union([_faults(c) for c in done.values()]))
-    failed = faults.group_by("check").agg(n=_.count()).to_pandas().set_index("check")["n"].to_dict()
-    examples = _examples(faults)
-    results = [_results(c, failed, examples) for c in done.values()]
+    first = _first_faults(faults)
+    results = [_results(c, first) for c in done.values()]
     idle = [_result(check, 0, 0, "") for check in own_checks if check.table not in raw]
     results = pd.concat([*results, *([pd.DataFrame(idle)] if idle else [])], ignore_index=True)
     scores = _scores(results)
@@ -223,7 +234,7 @@ def _with(ledger: pd.DataFrame, fate: str, done: dict[str, _Checked]) -> list[_C
 
 def _cut(values: ir.Table, table: Table, as_of: AsOf) -> ir.Table:
     """Rows after an earlier day that was asked for are no faults: they are marked, and not checked."""
-    if as_of.day == as_of.export_day or table.date is None:
+    if not as_of.is_earlier or table.date is None:
         return values
     day = values[table.date].cast("date")
     later = (values["_kind"] == "row") & (day > ibis.literal(as_of.day)) & (day <= ibis.literal(as_of.export_day))
@@ -282,22 +293,21 @@ def _flagged(base: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
     """The records with ``_fails`` and ``_fate``; what was looked up for the checks is left behind."""
     needed = [*table.names, *LINEAGE, "_derived", TEXTS, CHANGED, "x_into_file", "x_into_row"]
     kept = {name: base[name] for name in needed if name in base.columns}
-    flags = base.select(**kept, _fails=ibis.array([check.expression(base) for check in checks]))
-    fails = flags["_fails"]
+    fails = [check.expression(base) for check in checks]
     fate = ibis.cases(
         (_any(fails, checks, "merged"), "merged"), (_any(fails, checks, "quarantined"), "quarantined"), else_="clean"
     )
-    return flags.mutate(_fate=fate)
+    return base.select(**kept, _fails=ibis.array(fails), _fate=fate)
 
 
-def _any(fails: ir.ArrayValue, checks: list[Check], action: str) -> ir.BooleanValue:
+def _any(fails: list[ir.BooleanValue], checks: list[Check], action: str) -> ir.BooleanValue:
     return ibis.or_(ibis.literal(False), *[fails[i] for i, c in enumerate(checks) if c.action == action])
 
 
 def _keys(clean: ir.Table, others: ir.Table | None, table: Table, as_of: AsOf) -> ir.Table:
     """The keys that other tables may refer to: those of clean rows, and of rows after the day asked for."""
     keys = clean.select(table.key[0])
-    if others is None or as_of.day == as_of.export_day:
+    if others is None or not as_of.is_earlier:
         return keys
     return ibis.union(keys, others.filter(others["_kind"] == "later").select(table.key[0]), distinct=True)
 
@@ -376,18 +386,22 @@ def _counted(flagged: ir.Table, table: Table, checks: list[Check]) -> dict[str, 
     return engine.counts(flagged, flags | texts | {name: name for name in table.names}, changed)
 
 
-def _examples(faults: ir.Table) -> dict[str, list[str]]:
-    """Check → the delivered texts of the first five rows that fail it."""
-    numbered = faults.mutate(place=ibis.row_number().over(group_by="check", order_by=["file", "row"]))
-    first = numbered.filter(_.place < 5).order_by(["check", "file", "row"]).select("check", "delivered").to_pandas()
-    return first.groupby("check")["delivered"].agg(list).to_dict()
+def _first_faults(faults: ir.Table) -> dict[str, tuple[int, list[str]]]:
+    """Check → how many rows fail it, and the delivered texts of the first five."""
+    by_check = ibis.window(group_by="check", order_by=["file", "row"])
+    numbered = faults.mutate(place=ibis.row_number().over(by_check), rows=_.count().over(group_by="check"))
+    first = (
+        numbered.filter(_.place < 5).order_by(["check", "file", "row"]).select("check", "rows", "delivered").to_pandas()
+    )
+    return {check: (int(group["rows"].iloc[0]), list(group["delivered"])) for check, group in first.groupby("check")}
 
 
-def _results(checked: _Checked, failed: dict[str, int], examples: dict[str, list[str]]) -> pd.DataFrame:
+def _results(checked: _Checked, first: dict[str, tuple[int, list[str]]]) -> pd.DataFrame:
     rows = []
     for i, check in enumerate(checked.checks):
-        shown = " · ".join(_example(checked.table, check, text) for text in examples.get(check.id, []))
-        rows.append(_result(check, checked.counts[f"known f{i}"], int(failed.get(check.id, 0)), shown))
+        failed, texts = first.get(check.id, (0, []))
+        shown = " · ".join(_example(checked.table, check, text) for text in texts)
+        rows.append(_result(check, checked.counts[f"known f{i}"], failed, shown))
     return pd.DataFrame(rows)
 
 
@@ -482,8 +496,7 @@ def _gate(audited: Audited, params: Params) -> None:
         if not table.required:
             continue
         rows = audited.ledger[audited.ledger["table"] == table.name][["raw", "clean", "quarantined"]].sum()
-        later = audited.quarantine.filter((_.table == table.name) & (_.reasons == "not_a_record.later"))
-        cut = int(later.count().to_pandas())
+        cut = audited.rows_cut(table.name)
         share = (rows["quarantined"] - cut) / (rows["raw"] - cut) if rows["raw"] > cut else 0
         if share > params.gate.max_quarantined_share:
             problems.append(

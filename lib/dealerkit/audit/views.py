@@ -85,7 +85,7 @@ def facts(audited, ingested) -> dict[str, tuple]:
     seen = visits.agg(first=visits.opened_at.min(), amounts=visits.total_yuan.count()).to_pandas().iloc[0]
     first_visit = seen["first"]
     # Rows after an earlier day that was asked for are neither usable nor faulty.
-    later = int(audited.quarantine.filter(_.reasons == "not_a_record.later").count().to_pandas())
+    later = audited.rows_cut()
     # What is merely out of date is not what to mend first.
     mendable = failing[~failing["dimension"].isin(["timeliness", "duplication"])]
     top = mendable.sort_values(["failed", "check"], ascending=[False, True])
