@@ -510,6 +510,18 @@ def test_nothing_is_lost_whatever_is_delivered(audit_of, given_):
     assert audited.scores["score"].between(0, 100).all() and 0 <= audited.health <= 100
 
 
+def test_rows_made_from_one_line_are_ranked_by_their_keys(audit_of):
+    customers = [
+        {"customer_id": "C1", "name": "王芳", "gender": "女", "_row": 5},
+        {"customer_id": "C1", "name": "王芳", "_row": 6},
+        {"customer_id": "C2", "name": "李强", "_row": 6},
+    ]
+    visits = [{"order_id": "R", "vin": vin(1), "opened_at": "2026-05-05"}]
+    audited = audit_of({"customers": customers, "service_orders": visits})
+    assert set(audited.clean["customers"].to_pandas()["customer_id"]) == {"C1", "C2"}
+    assert list(audited.merged.to_pandas()[["key", "into_row"]].itertuples(index=False, name=None)) == [("C1", 5)]
+
+
 # -- planted faults are found again -------------------------------------------------------------------------------
 
 #: (table, kind) of fault → checks that find it in the row itself; also says which rows a check may name.

@@ -54,6 +54,9 @@ EMAIL = r"^[^@\s]+@[^@\s]+\.[a-z]{2,}$"
 _MAY_LIE_AHEAD = {"warranty_ends_on", "finance_ends_on", "insurance_ends_on"}
 
 
+#: Columns that say which row of what was delivered a row is.
+_PLACE = ("_source", "_file", "_sheet", "_row")
+
 #: Table → the day before which something is out of date: its name, and how many days before as_of.
 _LIMITS = {"vehicles": ("x_year_ago", 365), "service_orders": ("x_month_ago", 30), "leads": ("x_half_year_ago", 182)}
 
@@ -283,10 +286,7 @@ def context(records: ir.Table, table: Table, parents: Parents, repeated: bool, a
     if table.name == "customers":
         base = _with_customer_windows(base)
     if table.name == "service_orders":
-        # Visits with an impossible date, and repeats of a visit, say nothing about the one before.
-        dated = base.opened_at.date().between(ibis.literal(params.earliest_date), ibis.literal(as_of)) & ~_repeats(base) & base.odometer_km.notnull()
-        visits = ibis.window(group_by=[base.vin, dated], order_by=["opened_at", "_file", "_row"])
-        base = base.mutate(x_odometer_before=dated.ifelse(base.odometer_km.lag().over(visits), ibis.null("int64")))
+        base = _with_odometers(base, params, as_of)
     joined, found = _with_parents(base, table, parents)
     if table.name == "customers":
         similar = _similar(base, params)
@@ -303,18 +303,24 @@ def context(records: ir.Table, table: Table, parents: Parents, repeated: bool, a
     return joined.select(*base.columns, **looked_up) if looked_up else base
 
 
+def _joined(rows: ir.Table, found: ir.Table, by: list[str]) -> ir.Table:
+    """``rows`` with what was found for some of them, put beside them by the columns ``by``."""
+    beside = found.rename({f"x_by_{name}": name for name in by})
+    return rows.left_join(beside, [rows[name] == beside[f"x_by_{name}"] for name in by])
+
+
 def _with_ranks(records: ir.Table, table: Table) -> ir.Table:
     """Whether each row repeats the key of another, the fullest going first, whether it says the same as that, and where that is."""
     filled = records[TEXTS].filter(lambda text: text.notnull()).length()
     said = ibis.literal("").concat(*[records[c.name].cast("string").coalesce("") + "|" for c in table.columns if c.required or c.name == table.date])
-    key, place = list(table.key), ["_source", "_file", "_sheet", "_row"]
+    key = list(table.key)
     # Only rows whose key is there more than once are put in an order: they are few.
-    slim = records.select(*key, *place, filled=filled, said=said).drop_null(key)
+    slim = records.select(*dict.fromkeys([*key, *_PLACE]), filled=filled, said=said).drop_null(key)
     slim = slim.mutate(alike=_.count().over(group_by=key)).filter(_.alike > 1)
     ordered = ibis.window(group_by=key, order_by=[_.filled.desc(), "_file", "_row"])
-    ranked = slim.select(**{f"x{name}": slim[name] for name in place}, x_repeats=ibis.row_number().over(ordered) > 0, x_same=_.said == _.said.first().over(ordered),
+    ranked = slim.select(*key, *_PLACE, x_repeats=ibis.row_number().over(ordered) > 0, x_same=_.said == _.said.first().over(ordered),
                          x_into_file=_["_file"].first().over(ordered), x_into_row=_["_row"].first().over(ordered))
-    joined = records.left_join(ranked, [records[name] == ranked[f"x{name}"] for name in place])
+    joined = _joined(records, ranked, [*key, *_PLACE])
     found = joined.select(*records.columns, "x_repeats", "x_same", "x_into_file", "x_into_row")
     return found.mutate(x_repeats=_.x_repeats.coalesce(False))
 
@@ -366,6 +372,18 @@ def _with_parents(base: ir.Table, table: Table, parents: Parents) -> tuple[ir.Ta
         joined = joined.left_join(cars, base.vin == cars.x_car)
         found += ["x_warranty_ends_on", "x_purchased_on"]
     return joined, found
+
+
+def _with_odometers(base: ir.Table, params: CheckParams, as_of: date) -> ir.Table:
+    """``base`` with the odometer of the car's visit before, as ``x_odometer_before``."""
+    # Visits with an impossible date, and repeats of a visit, say nothing about the one before.
+    dated = base.opened_at.date().between(ibis.literal(params.earliest_date), ibis.literal(as_of)) & ~_repeats(base) & base.odometer_km.notnull()
+    by = ["vin", *_PLACE]
+    slim = base.filter(dated).select(*by, "opened_at", "odometer_km").drop_null("vin")
+    visits = ibis.window(group_by="vin", order_by=["opened_at", "_file", "_row"])
+    before = slim.select(*by, x_odometer_before=_.odometer_km.lag().over(visits))
+    # A step of its own, so that what is joined later does not become one chain with this.
+    return _joined(base, before, by).select(*base.columns, "x_odometer_before").mutate(x_odometer_before=_.x_odometer_before.cast("int64"))
 
 
 def _with_customer_windows(base: ir.Table) -> ir.Table:
