@@ -68,9 +68,9 @@ def test_the_walk_sees_nested_keys():
 
 @pytest.mark.parametrize("key, field, model", KEYS, ids=[key for key, *_ in KEYS])
 def test_every_key_is_explained_to_editors_and_documented_in_demo_yaml(key, field, model):
-    assert field.description, f"{key} has no docstring"
-    text = (ROOT / "params" / "demo.yaml").read_text(encoding="utf-8")
     name = key.rsplit(".", 1)[-1]
+    assert params.meanings()[model.__name__].get(name), f"{key} has no docstring"
+    text = (ROOT / "params" / "demo.yaml").read_text(encoding="utf-8")
     assert re.search(rf"^[#\s]*(?:- )?{name}:|[{{,] ?{name}:", text, re.M), f"params/demo.yaml does not show {key}"
 
 
@@ -96,6 +96,10 @@ def test_the_schema_for_editors_is_what_is_declared():
     assert schema["required"] == ["display_name"]  # the file's own name gives the dealer
     assert set(schema["properties"]) == set(Params.model_fields)
     assert schema["additionalProperties"] is False
+    assert schema["properties"]["clusters"]["description"] == "How customers are clustered."
+    assert all(
+        "description" in key for part in [schema, *schema["$defs"].values()] for key in part["properties"].values()
+    )
     for part in schema["$defs"].values():
         assert part["additionalProperties"] is False
         assert all(p.get("description") for p in part["properties"].values())

@@ -38,6 +38,7 @@ NO_MAXIMUM = "the search found no maximum of the likelihood"
 REASONS = (NO_REPEATS, TOO_FEW, ALL_EQUAL, NO_AMOUNTS, NO_MEAN, NO_MAXIMUM)
 
 _SAMPLE_ROWS = 20_000  # rows on which the starts are compared before the fit to all rows
+_ROUGHLY = 1e-8  # of the mean log-likelihood: below this, a step no longer tells which start is the best one
 _SLOPE_TOLERANCE = 1e-4  # of the mean log-likelihood, per unit of a log-parameter; rounding leaves up to 1e-5
 
 
@@ -172,11 +173,11 @@ def _bg_nbd_parameters(theta):
     return r, np.exp(theta[0] - theta[1]), spread * expit(theta[2]), spread * expit(-theta[2])
 
 
-def _bg_nbd_likelihood(theta, data) -> tuple[float, np.ndarray]:
+def _bg_nbd_likelihood(theta, data, counted=None) -> tuple[float, np.ndarray]:
     """Mean log-likelihood (Fader, Hardie, Lee 2005, eq. 6, in logs) and its slope in theta."""
     r, alpha, a, b = _bg_nbd_parameters(theta)
     x, t_x, T, weight = data
-    counts, place, per_count = _by_count(x, weight)
+    counts, place, per_count = counted or _by_count(x, weight)
     n = weight.sum()
     repeats = counts > 0
     # ln of a/(b+x−1), the odds of having left after the last visit before the silence is weighed; −inf for x = 0
@@ -356,11 +357,11 @@ def _gamma_gamma_parameters(theta):
     return np.exp(theta[0]), np.exp(theta[1]), np.exp(theta[2] + theta[1] - theta[0])
 
 
-def _gamma_gamma_likelihood(theta, data) -> tuple[float, np.ndarray]:
+def _gamma_gamma_likelihood(theta, data, counted=None) -> tuple[float, np.ndarray]:
     """Mean log-likelihood and its slope in theta."""
     p, q, v = _gamma_gamma_parameters(theta)
     x, mean, weight = data
-    counts, _, per_count = _by_count(x, weight)
+    counts, _, per_count = counted or _by_count(x, weight)
     n = weight.sum()
     total = x * mean
     log_whole = np.log(total + v)
@@ -470,12 +471,14 @@ def tiers(
 def _maximise(likelihood, data, starts, bounds):
     """The highest point that several starts lead to: theta, mean log-likelihood, coordinates at a bound, found or not.
 
-    The starts are compared on every k-th of the sorted rows, then the best goes on with all of them.
+    The starts are compared after a rough climb on every k-th of the sorted rows, then the best goes on with all of them.
     """
 
-    def climb(start, rows):
+    def climb(start, rows, ftol):
+        counted = _by_count(rows[0], rows[-1])
+
         def falling(theta):
-            value, slope = likelihood(theta, rows)
+            value, slope = likelihood(theta, rows, counted)
             return -value, -slope
 
         return minimize(
@@ -484,14 +487,13 @@ def _maximise(likelihood, data, starts, bounds):
             jac=True,
             bounds=bounds,
             method="L-BFGS-B",
-            options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-15, "gtol": 1e-8, "maxcor": 20},
+            options={"maxiter": 1000, "maxfun": 2000, "ftol": ftol, "gtol": 1e-8, "maxcor": 20},
         )
 
     step = -(-len(data[-1]) // _SAMPLE_ROWS)
     sample = [column[::step] for column in data]
-    best = min((climb(np.asarray(start, dtype=float), sample) for start in starts), key=lambda result: result.fun)
-    if step > 1:
-        best = climb(best.x, data)
+    tried = [climb(np.asarray(start, dtype=float), sample, _ROUGHLY) for start in starts]
+    best = climb(min(tried, key=lambda result: result.fun).x, data, 1e-15)
     low, high = np.array(bounds).T
     at_low, at_high = best.x <= low + 1e-3, best.x >= high - 1e-3
     slope = np.where((at_low & (best.jac > 0)) | (at_high & (best.jac < 0)), 0, best.jac)

@@ -6,9 +6,13 @@ hover texts from the same declarations.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import re
+import sys
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +20,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from dealerkit.errors import UserError, UserErrors
+from dealerkit.params import parts
 from dealerkit.params.parts import (
     CheckParams,
     ChurnParams,
@@ -51,6 +56,7 @@ __all__ = [
     "check_dealer_name",
     "environment_language",
     "load",
+    "meanings",
     "months_before",
     "nearest",
     "schema",
@@ -320,9 +326,30 @@ def _keys_beside(path: list[str]) -> set[str]:
     return set(node.get("properties", {}))
 
 
+def meanings() -> dict[str, dict[str, str]]:
+    """What stands under each key of the parts, by part and key.
+
+    Not by `use_attribute_docstrings`, which reads the sources of every part whenever the params are imported.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for module in (parts, sys.modules[__name__]):
+        for part in ast.parse(inspect.getsource(module)).body:
+            if isinstance(part, ast.ClassDef):
+                found[part.name] = {
+                    key.target.id: inspect.cleandoc(text.value.value)
+                    for key, text in pairwise(part.body)
+                    if isinstance(key, ast.AnnAssign) and isinstance(text, ast.Expr)
+                }
+    return found
+
+
 def schema() -> dict:
     """JSON schema of a params file."""
     document = Params.model_json_schema()
+    for name, keys in meanings().items():
+        shown = document if name == "Params" else document["$defs"].get(name, {})
+        for key, meaning in keys.items():
+            shown.get("properties", {}).get(key, {}).setdefault("description", meaning)
     document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     document["title"] = "dealerkit params"
     document["required"] = [key for key in document["required"] if key != "dealer"]

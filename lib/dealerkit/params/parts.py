@@ -32,7 +32,7 @@ def nearest(name: str, known) -> str:
 class Part(BaseModel):
     """What all parts share: no other keys, nothing to change, the text under a key is its meaning."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class FileParams(Part):
