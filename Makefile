@@ -81,7 +81,7 @@ $R/dictionary.html: $B/.inputs $B/.code/dictionary
 
 # Last, what all this took: the one page that differs from run to run.
 $R/cost.html: $(PAGES) $R/dictionary.html
-	@$(SEALED) $(ASK) cost --dealer "$$DEALER"
+	@$(SEALED) exec $(ASK) cost --dealer "$$DEALER"
 
 verify: $(STAGES:%=$B/%.ipynb)
 	@DEALERKIT_VERIFY=1 $(SEALED) $(PY) -m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env $(STAGES:%=$B/%.ipynb)

@@ -6,11 +6,14 @@ After each: a clear message, an exit code that is not 0, no process left, nothin
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -194,3 +197,105 @@ def test_a_parent_killed_in_a_batch_is_started_again(project):
     assert "1 of 2 dealers done, 1 failed" in said
     assert (project.folder / "reports/tail/index.html").exists()
     project.completes()
+
+
+# ---- moments and surroundings -----------------------------------------------------------------------------------
+
+
+def test_ctrl_c_before_anything_runs(project):
+    """While the raw files are read, when there is no command yet to get it."""
+    with open(project.folder / "data/raw/small/large.csv", "wb") as file:
+        file.truncate(8_000_000_000)  # takes seconds to read, and no room
+    running = project.start()
+    assert until(lambda: (project.folder / "build/small/.lock").exists())
+    os.killpg(running.pid, signal.SIGINT)
+    assert "small: interrupted\n  → run the same command again" in project.ended(running)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("way", WAYS)
+def test_ctrl_c_while_programs_are_loaded(project, way, seconds):
+    project.trouble(SLEEP)
+    name = {"warm": "dealerkit.chain.parent", "cold": "-m dealerkit execute"}[way]
+    running = project.start(way=way)
+    assert until(lambda: project.processes(name))
+    time.sleep(seconds)
+    os.killpg(running.pid, signal.SIGINT)
+    assert "small: interrupted" in project.ended(running)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_to_outlive_its_terminal_does(project, way):
+    project.trouble(SLEEP.replace("120", "2"))
+    environment = project.environment(WARM=WAYS[way])
+    command = ["nohup", "make", "READY=", "report", "DEALER=small"]
+    with subprocess.Popen(
+        command, cwd=project.folder, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    ) as running:
+        project.asleep()
+        os.killpg(running.pid, signal.SIGHUP)
+        assert running.wait(timeout=60) == 0
+    assert (project.folder / "reports/small/index.html").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_is_left_among_the_temporary_files(project, way, number):
+    (project.folder / "t").mkdir()
+    project.trouble(SLEEP)
+    running = project.start(way=way, TMPDIR=str(project.folder / "t"))
+    project.asleep()
+    os.killpg(running.pid, number)
+    project.ended(running)
+    assert not list((project.folder / "t").iterdir())
+
+
+@pytest.mark.parametrize("folder", ["missing", "long" * 30])
+@pytest.mark.parametrize("way", WAYS)
+def test_temporary_files_have_no_good_place(project, way, folder):
+    place = project.folder / folder
+    if folder != "missing":
+        place.mkdir()
+    running = project.start(way=way, TMPDIR=str(place))
+    said = running.communicate(timeout=120)[0]
+    assert running.returncode == 0 and said.endswith("reports/small/index.html\n"), said
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-", "| true"])
+@pytest.mark.parametrize("way", WAYS)
+def test_nobody_listens(project, way, closed):
+    command = f"make READY= 90-summary DEALER=small {closed}"
+    environment = project.environment(WARM=WAYS[way])
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=project.folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr and "failure" not in done.stderr
+    assert (project.folder / "reports/small/index.html").exists()
+
+
+def free(lock: Path) -> bool:
+    """Does nobody hold it?"""
+    with open(lock, "rb") as file, contextlib.suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def test_the_lock_of_a_dealer_that_is_done_is_free_while_others_are_made(project):
+    project.dealer("tail", {"notes.txt": "none"})
+    wait = "import time\nPath(dealer).touch()\nwhile not Path(f'{dealer}.go').exists():\n    time.sleep(0.05)"
+    project.trouble(wait)
+    running = project.start("-j2", "reports")
+    assert until(lambda: (project.folder / "small").exists() and (project.folder / "tail").exists())
+    (project.folder / "small.go").touch()
+    assert until(lambda: (project.folder / "build/.reports/small.json").exists())
+    assert until(lambda: free(project.folder / "build/small/.lock"), 10)
+    (project.folder / "tail.go").touch()
+    assert running.communicate(timeout=60)[0].endswith("2 of 2 dealers done\n")
+
+
+def test_make_only_shows_what_it_would_do_for_all_dealers(project):
+    running = project.start("-n", "reports")
+    said = running.communicate(timeout=60)[0]
+    assert running.returncode == 0 and "warm.py execute" in said and "Traceback" not in said
+    assert "dealers done" not in said

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import socket
+import subprocess
 import sys
+import time
 
 import nbformat
 import pytest
+from dealerkit.warm import CODES, TAKEN
 from helpers import OPEN_RUN, ROOT, Running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is a warm parent on Linux only")
@@ -79,3 +84,37 @@ def test_a_parent_that_cannot_start_is_done_without_and_none_is_started_for_noth
     started.unlink()
     assert project.start(PYTHONPATH=str(lib)).communicate(timeout=60)[0] == "reports/small/index.html\n"
     assert not started.exists()
+
+
+def test_a_recipe_that_is_gone_and_a_page_that_cannot_be_drawn_do_not_end_the_parent(tmp_path):
+    """The first request is given up before it is taken; the second gets its answer."""
+    lib = tmp_path / "lib"
+    shutil.copytree(ROOT / "lib", lib)
+    with open(lib / "dealerkit/report/page.py", "a", encoding="utf-8") as file:
+        file.write("\n\ndef render(*_arguments):\n    raise RuntimeError('not now')\n")
+    (tmp_path / "params").mkdir()
+    environment = dict(os.environ) | {"PYTHONPATH": str(lib)}
+    asked = {"arguments": ["schema"], "folder": str(tmp_path), "umask": 0o77, "environment": environment}
+    content = json.dumps(asked).encode("ascii")
+    with socket.socket(socket.AF_UNIX) as listening, open(tmp_path / "said", "wb") as said:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        command = [sys.executable, "-m", "dealerkit.chain.parent", str(listening.fileno())]
+        parent = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=said, stderr=said, pass_fds=[listening.fileno()]
+        )
+        try:
+            for stays in (False, True, True):
+                with socket.socket(socket.AF_UNIX) as recipe:
+                    recipe.connect(str(tmp_path / "s"))
+                    socket.send_fds(recipe, [len(content).to_bytes(4, "big")], [said.fileno(), said.fileno()])
+                    recipe.sendall(content)
+                    if stays:
+                        recipe.settimeout(60)
+                        assert (recipe.recv(1), recipe.recv(1)) == (TAKEN, bytes([CODES[0]]))
+                        time.sleep(5)  # enough to have rehearsed
+            assert parent.poll() is None
+        finally:
+            parent.kill()
+            parent.wait()
+    assert (tmp_path / "said").read_text() == ""

@@ -92,12 +92,16 @@ def run(dealer: str, command: list[str]) -> tuple[int, str]:
     os.environ[RUN] = os.urandom(6).hex()
     code = warm.call(command)
     if code > 128:
-        print(
-            f"{dealer}: interrupted\n  → run the same command again; what was done is kept, nothing is half-written",
-            file=sys.stderr,
-        )
-        return code, "interrupted"
+        return code, _interrupted(dealer)
     return (0, "") if code == 0 else _why(status)
+
+
+def _interrupted(dealer: str) -> str:
+    print(
+        f"{dealer}: interrupted\n  → run the same command again; what was done is kept, nothing is half-written",
+        file=sys.stderr,
+    )
+    return "interrupted"
 
 
 def _why(status: str) -> tuple[int, str]:
@@ -138,17 +142,34 @@ def _padded(text: str, width: int) -> str:
     return text + " " * (width - _width(text))
 
 
+def _open_standard() -> None:
+    """Standard input, output and errors are there, lest a socket or a file take their place."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+
+
 def main(arguments: list[str]) -> int:
     """Exit code of what the arguments ask for."""
+    _open_standard()
+    shown = "n" in os.environ.get("MAKEFLAGS", "").partition(" ")[0]  # make -n
     if arguments[:1] == ["--all"] and arguments[2:3] == ["--"]:
         code = _neighbour("warm").call(arguments[3:])
-        return code if code > 128 else table(arguments[1])
+        return code if code > 128 or shown else table(arguments[1])
     if len(arguments) < 3 or arguments[1] != "--":
         print("usage: lock.py <dealer> -- command …", file=sys.stderr)
         return USER
     began = time.monotonic()
-    code, message = run(arguments[0], arguments[2:])
-    if results := os.environ.get("DEALERKIT_RESULTS"):
+    try:
+        code, message = run(arguments[0], arguments[2:])
+    except KeyboardInterrupt:  # before there was a command to get it
+        code, message = 130, _interrupted(arguments[0])
+    if (results := os.environ.get("DEALERKIT_RESULTS")) and not shown:
         row = {"dealer": arguments[0], "code": code, "message": message, "seconds": time.monotonic() - began}
         name = "".join(c if c.isalnum() or c in "-_" else "_" for c in arguments[0])
         with open(os.path.join(results, f"{name}.json"), "w", encoding="utf-8") as file:

@@ -20,9 +20,12 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 
 SOCKET = "DEALERKIT_PARENT"  # in the environment: address of the parent's socket
 LOCK = "DEALERKIT_LOCK_FD"  # and the descriptor that holds the dealer's lock
+FOLDER = "DEALERKIT_SOCKETS"  # a folder for sockets, gone when the command has ended
+SHORT = 50  # bytes of the path above it: that of a socket may have about 100
 TAKEN, CODES = b"\0", range(1, 256)  # a request is answered by TAKEN, then by its exit code plus one
 STARTS = 3  # a parent that is killed is started again, this often in all
 
@@ -36,6 +39,7 @@ def ask(arguments: list[str]) -> int:
     if code is None:
         os.environ.pop(SOCKET, None)
         die_with_parent(signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until it has imported what it takes to end in words
         os.execv(sys.executable, [sys.executable, "-m", "dealerkit", *arguments])
     return code
 
@@ -94,11 +98,13 @@ def call(command: list[str]) -> int:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    if os.environ.get(SOCKET) or not possible():
+    folder = None if os.environ.get(FOLDER) else _own_folder()
+    if folder is None:
         return Called(command).wait()
-    folder = os.path.join(os.environ.get("TMPDIR") or "/tmp", f"dk{os.urandom(6).hex()}")
-    os.mkdir(folder, mode=0o700)
+    os.environ[FOLDER] = folder
     try:
+        if not possible():
+            return Called(command).wait()
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(f"{folder}/parent")
             listening.listen(128)
@@ -106,7 +112,19 @@ def call(command: list[str]) -> int:
             return Called(command, listening).wait()
     finally:
         os.environ.pop(SOCKET, None)
+        os.environ.pop(FOLDER, None)
         _remove(folder)
+
+
+def _own_folder() -> str | None:
+    """A new private folder with a short path; None when there is nowhere to make one."""
+    for above in (os.environ.get("TMPDIR"), "/tmp", "/var/tmp"):
+        if above and len(os.fsencode(above)) <= SHORT:
+            folder = os.path.join(above, f"dk{os.urandom(6).hex()}")
+            with suppress(OSError):
+                os.mkdir(folder, mode=0o700)
+                return folder
+    return None
 
 
 class Called:
@@ -121,11 +139,14 @@ class Called:
         die_with_parent(signal.SIGTERM)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
-        self.child = _spawn(command, signal.SIGTERM)
         self.interrupted = False
-        signal.signal(signal.SIGINT, self._note)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda received, frame: os.kill(self.child, received))
+        told = {signal.SIGINT: self._note, signal.SIGTERM: self._pass_on, signal.SIGHUP: self._pass_on}
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, told)  # until there is something to pass them on to
+        for number, answer in told.items():
+            if signal.getsignal(number) != signal.SIG_IGN:  # as it is under nohup
+                signal.signal(number, answer)
+        self.child = _spawn(command, signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def wait(self) -> int:
         """Exit code of the command, 130 after Ctrl-C; the parent is gone when this returns."""
@@ -145,6 +166,10 @@ class Called:
 
     def _note(self, number, frame) -> None:
         self.interrupted = True
+
+    def _pass_on(self, number, frame) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.child, number)
 
     def _reap(self) -> int | None:
         """Exit code of the command if it has ended; notes the end of the parent."""
@@ -166,15 +191,16 @@ class Called:
         self.starts += 1
         self.listening.set_inheritable(True)
         here = os.environ.pop(SOCKET)
-        self.parent = _spawn(
-            [sys.executable, "-m", "dealerkit.chain.parent", str(self.listening.fileno())], signal.SIGKILL
-        )
+        command = [sys.executable, "-m", "dealerkit.chain.parent", str(self.listening.fileno())]
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        self.parent = _spawn(command, signal.SIGKILL, [*before, signal.SIGINT])  # Ctrl-C is for make
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.environ[SOCKET] = here
         self.listening.set_inheritable(False)
 
 
-def _spawn(command: list[str], end: int) -> int:
-    """Start a command that gets the signal ``end`` when this process dies; its process id."""
+def _spawn(command: list[str], end: int, blocked) -> int:
+    """Start a command that gets the signal ``end`` when this process dies, with these signals blocked; its process id."""
     here = os.getpid()
     child = os.fork()
     if child:
@@ -182,7 +208,9 @@ def _spawn(command: list[str], end: int) -> int:
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         die_with_parent(end, here)
         os.execvp(command[0], command)
     except OSError as error:
@@ -206,12 +234,13 @@ def die_with_parent(number: int, parent: int | None = None) -> None:
 
 
 def _remove(folder: str) -> None:
-    for here, folders, files in os.walk(folder, topdown=False):
+    """Remove a folder, from which processes on their way out may be removing something themselves."""
+    for here, _folders, files in os.walk(folder, topdown=False):
         for name in files:
-            os.unlink(os.path.join(here, name))
-        for name in folders:
-            os.rmdir(os.path.join(here, name))
-    os.rmdir(folder)
+            with suppress(OSError):
+                os.unlink(os.path.join(here, name))
+        with suppress(OSError):
+            os.rmdir(here)
 
 
 if __name__ == "__main__":

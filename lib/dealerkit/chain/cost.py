@@ -113,6 +113,8 @@ def _parent() -> tuple[float, float] | None:
         peak = re.search(r"(?m)^VmHWM:\s+(\d+) kB", about.joinpath("status").read_text(encoding="utf-8"))
     except OSError:
         return None
+    if not peak:  # a container may keep it to itself
+        return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(peak[1]) * 1024 / 1e6
 
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -25,6 +26,7 @@ class KitError(Exception):
 def guarded(folders: Folders, stage: str, work) -> int:
     """Run ``work`` and turn what goes wrong into words, an exit code and `status.json`."""
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         work()
         return 0
     except KeyboardInterrupt:

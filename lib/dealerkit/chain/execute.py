@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 import traceback
@@ -24,6 +25,7 @@ from dealerkit.chain.ends import KitError, scrubbed, write_log
 from dealerkit.chain.folders import Folders, stages
 from dealerkit.chain.kernel import Manager
 from dealerkit.errors import UserError
+from dealerkit.warm import FOLDER
 
 
 def _refuse_bad_expressions(params: params_.Params) -> None:
@@ -99,13 +101,15 @@ def execute(folders: Folders, stage: str) -> None:
 @contextmanager
 def _sockets() -> Iterator[str]:
     """A private folder with a short path for the kernel's sockets: their paths may have about 100 characters."""
-    folder = tempfile.mkdtemp(prefix="dk")
+    folder = tempfile.mkdtemp(prefix="dk", dir=os.environ.get(FOLDER))
     os.environ["JUPYTER_RUNTIME_DIR"] = folder
     if ipython := os.environ.get("IPYTHONDIR"):
         os.makedirs(ipython, mode=0o700, exist_ok=True)
+    before, tempfile.tempdir = tempfile.tempdir, folder  # what is left there goes with it
     try:
         yield folder
     finally:
+        tempfile.tempdir = before
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -142,10 +146,13 @@ def _remember(folders: Folders) -> None:
 def _progress(folders: Folders, stage: str, seconds: float) -> None:
     names = stages(folders.root)
     done = names.index(stage) + 1
-    print(
-        f"{folders.dealer} · {stage:<14} {seconds:6.1f} s   {done}/{len(names)} stages ({100 * done // len(names)} %)",
-        flush=True,
+    said = (
+        f"{folders.dealer} · {stage:<14} {seconds:6.1f} s   {done}/{len(names)} stages ({100 * done // len(names)} %)"
     )
+    try:
+        print(said, flush=True)
+    except OSError:  # nobody reads it any more, which is no reason to lose what is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explained(error: Exception, folders: Folders, stage: str, running: Path) -> Exception:

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from dealerkit import stamp
 from dealerkit.chain.imports import import_spared
-from dealerkit.warm import CODES, TAKEN, die_with_parent
+from dealerkit.warm import CODES, FOLDER, TAKEN, die_with_parent
 
 #: What running any notebook needs, imported before the first request is taken …
 FIRST = (
@@ -78,7 +78,10 @@ class Request:
 
     def read(self) -> bool:
         """Take what has come; False when the other side has closed."""
-        piece, descriptors, _flags, _address = socket.recv_fds(self.connection, 1 << 16, 4)
+        try:
+            piece, descriptors, _flags, _address = socket.recv_fds(self.connection, 1 << 16, 4)
+        except OSError:  # it was killed before it had read what was sent to it
+            return False
         self.descriptors += descriptors
         self.content += piece
         return bool(piece)
@@ -146,12 +149,15 @@ class Parent:
         if not request.read():
             self._drop(source)
         elif request.process is None and (asked := request.whole()):
-            request.connection.sendall(TAKEN)
             if asked["arguments"][0] == "execute":
                 for name in named(Path(asked["folder"], "notebooks", f"{asked['arguments'][-1]}.ipynb")):
                     load(name)
-            request.folder = tempfile.mkdtemp(prefix="", dir=self.folder)
-            request.process = self._fork(asked, request)
+            try:
+                request.folder = tempfile.mkdtemp(prefix="", dir=self.folder)
+                request.process = self._fork(asked, request)
+                request.connection.sendall(TAKEN)
+            except OSError:  # no room, no process to be had, or the recipe is gone; if it is not, it tries by itself
+                self._drop(source)
 
     def _drop(self, source: int) -> None:
         """The recipe is gone: so is what it asked for. Killing its first process takes the kernel with it."""
@@ -174,12 +180,11 @@ class Parent:
     def _answer(self, request: Request, code: int) -> None:
         if code < 0:
             told = f"killed by signal {-code}\n  → run the same command again; nothing half-written is left in place\n"
-            os.write(request.descriptors[1], told.encode())
+            with suppress(OSError):  # nobody reads it
+                os.write(request.descriptors[1], told.encode())
             code = 1
-        try:
+        with suppress(OSError):  # the recipe is gone as well
             request.connection.sendall(bytes([CODES[code]]))
-        except OSError:
-            pass  # the recipe is gone as well
 
     def _fork(self, asked: dict, request: Request) -> int:
         here = os.getpid()
@@ -196,8 +201,9 @@ class Parent:
         except BaseException:
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
             os._exit(code)
 
     def _become(self, asked: dict, request: Request, parent: int) -> None:
@@ -211,12 +217,17 @@ class Parent:
         die_with_parent(signal.SIGKILL, parent)
         for number, descriptor in zip((1, 2), request.descriptors, strict=False):
             os.dup2(descriptor, number)
+            os.close(descriptor)
         for other in (self.listening, self.bell, self._bell, *(r.connection for r in self.requests.values())):
             other.close()
+        # What others hold, their lock above all, must be free when they have ended.
+        for descriptor in (d for r in self.requests.values() if r is not request for d in r.descriptors):
+            os.close(descriptor)
         os.environ.clear()
         os.environ.update(asked["environment"])
         os.chdir(asked["folder"])
         os.umask(asked["umask"])
+        os.environ[FOLDER] = request.folder
         if asked["arguments"][0] == "execute":
             Manager.fork = Fork()
         tempfile.tempdir = request.folder  # what is left there goes with the request
@@ -225,7 +236,8 @@ class Parent:
 def main(arguments: list[str]) -> None:
     """Serve on the listening socket whose descriptor is named."""
     die_with_parent(signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from here on; before, it is blocked
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if sys.path[0] in ("", os.getcwd()):
         del sys.path[0]  # as in a kernel
