@@ -123,7 +123,15 @@ def demo_persons(demo) -> Identified:
 
 
 #: Files that take longest, the longest first; with them at the front two workers end at about the same time.
-LONGEST = ("test_flow", "test_audit", "test_newdealer", "test_edge_dealers", "test_bad_input", "test_own_checks")
+LONGEST = (
+    "test_flow",
+    "test_hard_ends",
+    "test_audit",
+    "test_newdealer",
+    "test_edge_dealers",
+    "test_bad_input",
+    "test_own_checks",
+)
 
 
 def pytest_collection_modifyitems(items):

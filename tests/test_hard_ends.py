@@ -58,10 +58,10 @@ class Troubled(Running):
         assert not (self.folder / "reports/small/index.html").exists()
         return said
 
-    def completes(self, way: str = "warm") -> None:
+    def completes(self) -> None:
         """The next run, without the trouble, makes the page and leaves nothing behind."""
         (self.folder / "trouble").unlink(missing_ok=True)
-        running = self.start(way=way)
+        running = self.start()
         said = running.communicate(timeout=120)[0]
         assert running.returncode == 0, said
         assert (self.folder / "reports/small/index.html").exists()
@@ -90,7 +90,7 @@ def test_a_kernel_that_is_killed_in_a_cell(project, way):
     assert "the kernel died (out of memory, or killed)" in said
     assert "full log: build/small/log/0001-90-summary.log" in said
     assert status(project)["code"] == 1
-    project.completes(way)
+    project.completes()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -98,7 +98,7 @@ def test_a_cell_that_leaves(project, way):
     project.trouble("os._exit(0)")
     said = project.ended(project.start(way=way))
     assert "the kernel died" in said and "make: ***" in said
-    project.completes(way)
+    project.completes()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -109,7 +109,7 @@ def test_a_cell_that_takes_too_long(project, way):
     said = project.ended(project.start(way=way))
     assert "a cell ran longer than cell_timeout_seconds (5 s)\n  → raise it in params/small.yaml" in said
     assert status(project)["code"] == 2
-    project.completes(way)
+    project.completes()
 
 
 def test_the_parent_is_killed(project):
@@ -133,7 +133,7 @@ def test_what_is_around_it_is_killed(project, way, name):
     project.asleep()
     os.kill(min(project.processes(name)), signal.SIGKILL)
     project.ended(running)
-    project.completes(way)
+    project.completes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -148,7 +148,7 @@ def test_make_is_interrupted(project, way, number):
         os.kill(running.pid, number)
     said = project.ended(running)
     assert "small: interrupted\n  → run the same command again" in said
-    project.completes(way)
+    project.completes()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -165,9 +165,24 @@ def test_a_full_disk(project, way):
         said = project.ended(project.start(way=way))
         assert "the disk is full" in said and "→ free some space and run the same command again" in said
         assert status(project)["code"] == 2
-        project.completes(way)
+        project.completes()
     finally:
         subprocess.run(["umount", build], check=True)
+
+
+LEFT = 'import subprocess\nsubprocess.Popen(["sleep", "99"], start_new_session=True)\n'
+
+
+def test_what_a_notebook_leaves_running_is_ended(project):
+    project.trouble(LEFT + SLEEP)
+    running = project.start()
+    project.asleep()
+    os.killpg(running.pid, signal.SIGINT)
+    project.ended(running)
+    project.trouble(LEFT)
+    running = project.start()
+    assert "90-summary" in running.communicate(timeout=120)[0]
+    assert running.returncode == 0 and not project.processes()
 
 
 def test_two_runs_of_one_dealer_at_once(project):

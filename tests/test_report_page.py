@@ -14,7 +14,7 @@ from dealerkit.errors import UserError
 from dealerkit.report import fragments as parts
 from dealerkit.report import page, scan
 from dealerkit.report.dictionary import dictionary_page
-from dealerkit.report.leaks import Leak, LeakError, PageError, find
+from dealerkit.report.leaks import Leak, LeakError, PageError, find, find_in
 from dealerkit.report.translate import Translator
 
 V4 = nbformat.v4
@@ -304,6 +304,12 @@ def test_a_leak_stops_the_page(tmp_path, planted, where):
     assert caught.value.exit_code == 1 and caught.value.leaks[0].where == where
     assert not any(value[-6:] in str(caught.value) for value in planted.values())
     assert [path.name for path in tmp_path.iterdir()] == ["90-summary.ipynb"]
+
+
+def test_an_address_behind_a_word_without_end_is_found():
+    # in a square of the word's length, this would not end
+    [found] = find_in([("text", "x" * 1_000_000 + "@b.example.cn")])
+    assert (found.kind, found.where) == ("email", "text")
 
 
 def test_a_leak_in_code_head_or_provenance_or_of_a_known_value_stops_the_page(tmp_path):

@@ -62,6 +62,7 @@ def moved() -> bool:
 def run(dealer: str, command: list[str]) -> tuple[int, str]:
     """Run the command for the dealer; its precise exit code and, after a failure, why."""
     stamp, warm = _neighbour("stamp"), _neighbour("warm")
+    warm.die_with_parent(warm.signal.SIGTERM)
     try:
         stamp.check_dealer(dealer)
         if moved():

@@ -27,6 +27,7 @@ LOCK = "DEALERKIT_LOCK_FD"  # and the descriptor that holds the dealer's lock
 FOLDER = "DEALERKIT_SOCKETS"  # a folder for sockets, gone when the command has ended
 SHORT = 50  # bytes of the path above it: that of a socket may have about 100
 TAKEN, CODES = b"\0", range(1, 256)  # a request is answered by TAKEN, then by its exit code plus one
+PATIENCE = 5  # seconds for what is killed to be gone
 STARTS = 3  # a parent that is killed is started again, this often in all
 
 # ---- a recipe --------------------------------------------------------------------------------------------------
@@ -137,6 +138,7 @@ class Called:
             end.setblocking(False)
         self._bell = bell  # kept open: signals ring here
         die_with_parent(signal.SIGTERM)
+        _prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: whatever the command starts and leaves behind is found below here
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
         self.interrupted = False
@@ -162,6 +164,7 @@ class Called:
         if self.parent:
             os.kill(self.parent, signal.SIGKILL)
             os.waitpid(self.parent, 0)
+        _end_what_is_left()
         return 128 + signal.SIGINT if code and self.interrupted else code
 
     def _note(self, number, frame) -> None:
@@ -224,13 +227,45 @@ def die_with_parent(number: int, parent: int | None = None) -> None:
 
     With ``parent`` (its process id), also when it has died already.
     """
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, int(number), 0, 0, 0)  # PR_SET_PDEATHSIG
+    _prctl(1, int(number))  # PR_SET_PDEATHSIG
     if parent is not None and os.getppid() != parent:
         os.kill(os.getpid(), number)
+
+
+def _prctl(option: int, value: int) -> None:
+    """Ask the operating system to treat this process so; only Linux knows how."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _end_what_is_left() -> None:
+    """End what notebooks started and did not end, such as a server in the background."""
+    until = time.monotonic() + PATIENCE
+    while sys.platform == "linux" and time.monotonic() < until:
+        try:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                for process in _below(os.getpid()):
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+                time.sleep(0.005)
+        except ChildProcessError:
+            return
+
+
+def _below(process: int) -> list[int]:
+    """Processes that this one started, and those that they did."""
+    children: dict[int, list[int]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+            children.setdefault(int(file.read().rpartition(b")")[2].split()[1]), []).append(int(name))
+    found, waiting = [], [process]
+    while waiting:
+        further = children.get(waiting.pop(), [])
+        found += further
+        waiting += further
+    return found
 
 
 def _remove(folder: str) -> None:

@@ -75,6 +75,7 @@ class Request:
     content: bytearray = field(default_factory=bytearray)
     process: int | None = None
     folder: str = ""
+    name: str = ""
 
     def read(self) -> bool:
         """Take what has come; False when the other side has closed."""
@@ -149,6 +150,7 @@ class Parent:
         if not request.read():
             self._drop(source)
         elif request.process is None and (asked := request.whole()):
+            request.name = " · ".join(asked["arguments"][2::2])  # dealer and stage
             if asked["arguments"][0] == "execute":
                 for name in named(Path(asked["folder"], "notebooks", f"{asked['arguments'][-1]}.ipynb")):
                     load(name)
@@ -179,7 +181,7 @@ class Parent:
 
     def _answer(self, request: Request, code: int) -> None:
         if code < 0:
-            told = f"killed by signal {-code}\n  → run the same command again; nothing half-written is left in place\n"
+            told = f"{request.name}: killed by signal {-code} (out of memory?)\n  → run the same command again; nothing half-written is left in place\n"
             with suppress(OSError):  # nobody reads it
                 os.write(request.descriptors[1], told.encode())
             code = 1

@@ -96,7 +96,8 @@ _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹣－"), "-")
 _LONG_HASH = re.compile(r"(?<![0-9a-zA-Z])(?=[0-9]*[a-f])[0-9a-f]{32,}(?![0-9a-zA-Z])")
 _NOT_IN_NUMBER = r"(?<!\d)(?<!\d[.,])"
 
-_EMAIL = re.compile(r"[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+# 64 characters is what a mailbox may have; without an end, a long word is searched again from each of its letters.
+_EMAIL = re.compile(r"[A-Za-z0-9_.+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _MOBILE = re.compile(
     _NOT_IN_NUMBER
     + r"(?:(?:\+ ?|00)?86[ -]?|\(\+?86\) ?)?(1[3-9]\d[ -]{0,2}\d{4}[ -]{0,2}\d{4}|1[3-9]\d[ -]\d{3}[ -]?\d{5}"
