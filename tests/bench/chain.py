@@ -59,7 +59,7 @@ def command(way: str, dealers: list[str], cores: int) -> tuple[list[str], dict[s
     made = ["make", "READY=", "--no-print-directory"]
     if len(dealers) == 1:
         return [*made, "report", f"DEALER={dealers[0]}"], {"WARM": "0"} if way == "cold" else {}
-    return [*made, f"-j{cores}", "reports"], {}
+    return [*made, f"-j{cores if way == 'side' else 1}", "reports"], {}
 
 
 def measured(folder: Path, way: str, dealers: int, cores: int) -> Measured:
@@ -80,7 +80,7 @@ def plan(only: list[str], dealers: list[int]) -> list[tuple[str, int]]:
     found = [("naive", 1), ("cold", 1)]
     for n in dealers:
         found += [("floor", n), ("warm", n)]
-        found += [("nothing", 1)] if n == 1 else []
+        found += [("nothing", 1)] if n == 1 else [("side", n)]
     return [step for step in found if step[0] in only]
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 WAYS = {
     "naive": "papermill and nbconvert from the command line, one after the other for each notebook",
     "cold": "`WARM=0 make report`: every step a process of its own",
-    "warm": "`make report`, for several dealers `make -j reports`: one process imports, and forks for each step",
+    "warm": "`make report`, for several dealers `make reports`: one process imports, and forks for each step",
+    "side": "`make -j reports`, as many dealers side by side as there are cores, which then share caches and cores' halves",
     "floor": "the cells of the notebooks as one plain script: no kernel, no notebook, no page",
     "nothing": "`make report` once more, with nothing to do",
 }
@@ -66,14 +67,15 @@ def lines(measured: Iterable[Measured], notebooks: int) -> list[Line]:
     beyond = {key: m.cpu - floor[key[1]] for key, m in made.items() if key[1] in floor and key[0] in _MAKING}
     found = []
     for way, dealers in sorted(made, key=lambda key: (list(WAYS).index(key[0]), key[1])):
-        here, one, naive = (beyond.get(key) for key in ((way, dealers), (way, 1), ("naive", 1)))
+        here, one, naive = (beyond.get(key) for key in ((way, dealers), (_FIRST.get(way, way), 1), ("naive", 1)))
         further = (here - one) / ((dealers - 1) * notebooks) if dealers > 1 and None not in (here, one) else None
         share = here / (dealers * naive) if naive and here is not None else None
         found.append(Line(made[way, dealers], here, share, further))
     return found
 
 
-_MAKING = ("naive", "cold", "warm")
+_MAKING = ("naive", "cold", "warm", "side")
+_FIRST = {"side": "warm"}  # one dealer has none beside it
 _HEAD = (
     "way",
     "dealers",
