@@ -246,7 +246,7 @@ def _end_what_is_left() -> None:
     while sys.platform == "linux" and time.monotonic() < until:
         try:
             if not os.waitpid(-1, os.WNOHANG)[0]:
-                for process in _below(os.getpid()):
+                for process in below(os.getpid()):
                     with suppress(ProcessLookupError):
                         os.kill(process, signal.SIGKILL)
                 time.sleep(0.005)
@@ -254,7 +254,7 @@ def _end_what_is_left() -> None:
             return
 
 
-def _below(process: int) -> list[int]:
+def below(process: int) -> list[int]:
     """Processes that this one started, and those that they did."""
     children: dict[int, list[int]] = {}
     for name in filter(str.isdigit, os.listdir("/proc")):

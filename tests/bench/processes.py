@@ -1,6 +1,6 @@
 """What a command takes with every process that it starts: processor seconds, wall time, memory. Linux only.
 
-Standard library only: a process that is started shows at least the memory of the one that started it.
+Standard library, and a module of the kit that needs no more: a process that is started shows at least the memory of the one that started it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from dealerkit.warm import below
 
 _ADOPTS = 36  # prctl: processes whose parent ended become children of this one, so that each is waited for
 _EVERY = 1.0  # seconds between two looks at the memory: a look takes some hundredths of one
@@ -73,7 +75,7 @@ def _rest() -> list:
         if ended:
             found.append(used)
         elif time.monotonic() > until:
-            left = _below(os.getpid())
+            left = below(os.getpid())
             for process in left:
                 os.kill(process, signal.SIGKILL)
             raise RuntimeError(f"{len(left)} processes were left behind by the command, and ended now")
@@ -102,25 +104,7 @@ class _Looks:
 
     def _look(self) -> None:
         while not self._over.wait(_EVERY):
-            self.most = max(self.most, sum(map(_pss, [self._process, *_below(self._process)])))
-
-
-def _below(process: int) -> list[int]:
-    """Processes started by this one, and by those."""
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                about = Path(f"/proc/{name}/stat").read_bytes()
-            except OSError:  # it has ended
-                continue
-            children.setdefault(int(about.rpartition(b")")[2].split()[1]), []).append(int(name))
-    found, waiting = [], [process]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += below
-    return found
+            self.most = max(self.most, sum(map(_pss, [self._process, *below(self._process)])))
 
 
 def _pss(process: int) -> int:

@@ -88,6 +88,7 @@ def scrubbed(text: str) -> str:
 
 
 def write_log(folders: Folders, stage: str, text: str) -> str:
+    """Keep the scrubbed text as the newest of the last logs; its path from the project's folder."""
     folder = folders.build / "log"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     numbers = sorted(int(m[1]) for p in folder.iterdir() if (m := re.match(r"(\d+)-", p.name)))

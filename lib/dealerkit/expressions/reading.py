@@ -137,11 +137,13 @@ def _excerpt(text: str, start: int, end: int) -> str:
 
 
 def short(text: str) -> str:
+    """The text on one line, of 60 characters at most."""
     text = " ".join(str(text).split())
     return text if len(text) <= 60 else text[:59] + "…"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
+    """Words that name the known one most like a name; none when none is."""
     lower = {k.lower(): k for k in known}
     close = difflib.get_close_matches(name.lower(), sorted(lower), n=1, cutoff=0.6)
     return f"; nearest: {lower[close[0]]!r}" if close else ""
@@ -164,6 +166,7 @@ def _refuse_beyond_row(node: exp.Expression, where: str) -> None:
 
 
 def said(node: exp.Expression) -> str:
+    """A part of an expression as it is written, for a message."""
     try:
         return short(node.sql(dialect="duckdb"))
     except (SqlglotError, ValueError):
