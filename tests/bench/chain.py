@@ -27,6 +27,7 @@ from project import ROOT, add_copy, lay_out, remove_dealers
 
 BENCH = Path(__file__).parent
 PACKAGES = ("papermill", "nbconvert", "ipykernel", "pandas", "numpy", "matplotlib", "scikit-learn", "duckdb")
+_ONE = {"naive", "cold", "nothing"}  # measured for one dealer
 QUIET = 0.5  # load average below which figures are worth keeping
 _STEERS = re.compile(r"MAKE|MFLAGS|DEALER|AS_OF|REPORT_|REFRESH|EXTRAS|CONDA|JUPYTER|IPYTHON|PYTHON|WARM|OMP_|MPL")
 
@@ -75,13 +76,17 @@ def measured(folder: Path, way: str, dealers: int, cores: int) -> Measured:
     return found
 
 
-def plan(only: list[str], dealers: list[int]) -> list[tuple[str, int]]:
-    """(way, dealers) to measure, in order: nothing to do comes when a report has just been made."""
-    found = [("naive", 1), ("cold", 1)]
+def plan(only: list[str], dealers: list[int], backwards: bool = False) -> list[tuple[str, int]]:
+    """(way, dealers) to measure, in order: what is compared follows each other, nothing to do a report just made.
+
+    Every other round goes backwards, so that a machine that becomes slower or faster favours no way.
+    """
+    found = []
     for n in dealers:
-        found += [("floor", n), ("warm", n)]
-        found += [("nothing", 1)] if n == 1 else [("side", n)]
-    return [step for step in found if step[0] in only]
+        found += [[("naive", 1)], [("cold", 1)]] if n == 1 else [[("side", n)]]
+        found += [[("floor", n)], [("warm", n), ("nothing", 1)] if n == 1 else [("warm", n)]]
+    ordered = reversed(found) if backwards else found
+    return [step for steps in ordered for step in steps if step[0] in only]
 
 
 def about(cores: int, load: float) -> dict:
@@ -131,15 +136,15 @@ def main() -> None:
     said = about(cores, load)
     if load > QUIET:
         print(f"the machine is busy (load {load:.1f}): the figures will be too large", file=sys.stderr)
-    steps = plan(args.only, sorted({1, *args.dealers} if "nothing" in args.only else set(args.dealers)))
+    dealers = sorted({1, *args.dealers} if _ONE & set(args.only) else set(args.dealers))
     compileall.compile_dir(str(ROOT / "lib"), quiet=1)
     found = []
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
         folder = Path(temporary, "project")
         lay_out(folder)
         measured(folder, "warm", 1, cores)  # not counted: fills the caches of disk and programs
-        for _ in range(args.repeat):
-            found += [measured(folder, way, dealers, cores) for way, dealers in steps]
+        for i in range(args.repeat):
+            found += [measured(folder, way, n, cores) for way, n in plan(args.only, dealers, i % 2 == 1)]
     print("\n" + markdown(lines(found, notebooks)))
     if set(args.only) == set(WAYS):
         print(write(found, notebooks, said, BENCH / "results"))

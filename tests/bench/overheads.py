@@ -34,7 +34,8 @@ class Line:
     """A line of the table.
 
     Attributes:
-        measured: medians over the rounds.
+        measured: medians over the rounds; the differences below are medians of each round's own, as a machine's speed
+            changes from one round to the next.
         overhead: CPU seconds beyond the floor for as many dealers; None without a floor.
         of_naive: the overhead as a share of naive's for as many dealers.
         further: for several dealers: CPU seconds that each one after the first costs per notebook beyond the floor.
@@ -57,24 +58,32 @@ def lines(measured: Iterable[Measured], notebooks: int) -> list[Line]:
     """Lines of the table, in its order; several measurements of the same become one.
 
     Args:
+        measured: each way as often as there were rounds, in their order.
         notebooks: number of notebooks of a report.
     """
     groups: dict[tuple[str, int], list[Measured]] = {}
     for m in measured:
         groups.setdefault((m.way, m.dealers), []).append(m)
-    made = {key: median(rounds) for key, rounds in groups.items()}
-    floor = {n: m.cpu for (way, n), m in made.items() if way == "floor"}
-    beyond = {key: m.cpu - floor[key[1]] for key, m in made.items() if key[1] in floor and key[0] in _MAKING}
+    beyond = {
+        (way, dealers): [m.cpu - floor.cpu for m, floor in zip(rounds, groups["floor", dealers], strict=False)]
+        for (way, dealers), rounds in groups.items()
+        if way in _MAKING and ("floor", dealers) in groups
+    }
     found = []
-    for way, dealers in sorted(made, key=lambda key: (list(WAYS).index(key[0]), key[1])):
-        here, one, naive = (beyond.get(key) for key in ((way, dealers), (_FIRST.get(way, way), 1), ("naive", 1)))
-        further = (here - one) / ((dealers - 1) * notebooks) if dealers > 1 and None not in (here, one) else None
-        share = here / (dealers * naive) if naive and here is not None else None
-        found.append(Line(made[way, dealers], here, share, further))
+    for way, dealers in sorted(groups, key=lambda key: (list(WAYS).index(key[0]), key[1])):
+        here, one, naive = (beyond.get(key, ()) for key in ((way, dealers), (_FIRST.get(way, way), 1), (_NAIVE, 1)))
+        further = [(h - o) / ((dealers - 1) * notebooks) for h, o in zip(here, one, strict=False) if dealers > 1]
+        shares = [h / (dealers * n) for h, n in zip(here, naive, strict=False)]
+        found.append(Line(median(groups[way, dealers]), *map(_middle, (here, shares, further))))
     return found
 
 
-_MAKING = ("naive", "cold", "warm", "side")
+def _middle(figures: Sequence[float]) -> float | None:
+    return statistics.median(figures) if figures else None
+
+
+_NAIVE = "naive"
+_MAKING = (_NAIVE, "cold", "warm", "side")
 _FIRST = {"side": "warm"}  # one dealer has none beside it
 _HEAD = (
     "way",
