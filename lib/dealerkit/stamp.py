@@ -309,10 +309,16 @@ def _read_json(path: str) -> dict:
 
 
 def _write(path: str, text: str) -> None:
-    """Write beside and rename: never half a file."""
-    with open(path + ".tmp", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(path + ".tmp", path)
+    """Write beside and rename: never half a file, and none left beside it."""
+    part = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(part, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(part, path)
+    except OSError:
+        if os.path.exists(part):
+            os.unlink(part)
+        raise
 
 
 def _write_if_new(path: str, content: dict) -> None:
@@ -333,10 +339,13 @@ def stamp(dealer: str) -> None:
     build = f"build/{dealer}"
     os.makedirs(f"{build}/.code", mode=0o700, exist_ok=True)
     os.chmod(build, 0o700)
-    hashes = Hashes(f"{build}/.hashcache")
+    os.makedirs("build/.cache", mode=0o700, exist_ok=True)
+    # What code reaches is the same for every dealer, and takes longest to find.
+    hashes, code_hashes = Hashes(f"{build}/.hashcache"), Hashes("build/.cache/code.json")
     content = inputs(dealer, hashes, _read_json(f"{build}/.inputs"))
-    stamps = stage_stamps(Library(hashes), hashes)
+    stamps = stage_stamps(Library(code_hashes), code_hashes)
     hashes.save()
+    code_hashes.save()
     for name, code in stamps.items():
         _write_if_new(f"{build}/.code/{name}", code)
     _write_if_new(f"{build}/.inputs", content)
