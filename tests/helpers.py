@@ -13,9 +13,11 @@ import sys
 import time
 import traceback
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+import pytest
 from dealerkit.__main__ import main
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
@@ -255,3 +257,16 @@ class InProcess:
         for stage in STAGES:
             assert (done := self("render", "--dealer", dealer, "--stage", stage))[0] == 0, done[1]
         return {p.name: p.read_text(encoding="utf-8") for p in (self.project.folder / "reports" / dealer).iterdir()}
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """The folder on a file system of its own of this size (``400k``); skips the test where mounting is not allowed."""
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file system needs rights that this user does not have")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)

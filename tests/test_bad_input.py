@@ -6,13 +6,12 @@ import errno
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import msoffcrypto.format.ooxml
 import pytest
 import xlsxwriter
-from helpers import PAGES, VISITS, InProcess, Project, as_files, small_dealer, table
+from helpers import PAGES, VISITS, InProcess, Project, as_files, small_dealer, small_disk, table
 
 GATE_OFF = "gate: off\ndelivered_on: 2026-09-30\n"
 
@@ -237,17 +236,9 @@ def test_a_full_disk_of_its_own(project):
     """A real file system without room under build/, where mounting one is allowed."""
     project.dealer("small", FINE)
     build = project.folder / "build"
-    build.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32k", "none", build], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting needs rights that this user does not have")
-    try:
+    with small_disk(build, "32k"):
         done = project.kit("execute", "--dealer", "small", "--stage", "10-audit")
         left = [p.name for p in (build / "small").iterdir()]
-    finally:
-        subprocess.run(["umount", build], check=True)
     assert done.returncode == 2, done.stderr
     assert "the disk is full" in done.stderr and "→ free some space" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import OPEN_RUN, WAYS, Running, until
+from helpers import OPEN_RUN, WAYS, Running, small_disk, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -153,21 +153,12 @@ def test_make_is_interrupted(project, way, number):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_full_disk(project, way):
-    build = project.folder / "build"
-    build.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "none", build], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("may not mount a file system of its own here")
-    try:
+    with small_disk(project.folder / "build", "400k"):
         project.trouble('run.save("much", __import__("pandas").DataFrame({"n": list(os.urandom(800_000))}))')
         said = project.ended(project.start(way=way))
         assert "the disk is full" in said and "→ free some space and run the same command again" in said
         assert status(project)["code"] == 2
         project.completes()
-    finally:
-        subprocess.run(["umount", build], check=True)
 
 
 LEFT = 'import subprocess\nsubprocess.Popen(["sleep", "99"], start_new_session=True)\n'

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -57,7 +58,7 @@ class Batch:
     strays: int = 0
 
 
-class Part:
+class Part(ABC):
     """A file, a sheet of a workbook or the result of a query.
 
     Attributes:
@@ -79,13 +80,13 @@ class Part:
     def __str__(self) -> str:
         return f"{self.file}, sheet {self.sheet!r}" if self.sheet else self.file
 
+    @abstractmethod
     def head(self) -> list[Line]:
         """The first records, blank ones included."""
-        raise NotImplementedError
 
+    @abstractmethod
     def batches(self, header: Line) -> Iterator[Batch]:
         """All rows below the header."""
-        raise NotImplementedError
 
 
 def as_text(value: Any) -> str | None:
