@@ -11,7 +11,7 @@ import ibis
 import pandas as pd
 import pytest
 from dealerkit import tables
-from dealerkit.audit import DIMENSION_LABELS, DIMENSIONS, checks
+from dealerkit.audit import DIMENSION_LABELS, DIMENSIONS, checks, formats
 from dealerkit.audit.standard import EMPTY, date_order_evidence, plain, plain_texts, standardised
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.params import CheckParams
@@ -173,8 +173,8 @@ def test_check_digits_of_resident_ids():
     numbers = [b + rng.choice([ric.calc_check_digit(b + "_"), rng.choice("0123456789X")]) for b in bodies]
     expected = [n[-1] != ric.calc_check_digit(n) for n in numbers]
     assert 50 < sum(expected) < 250
-    assert evaluated(checks.resident_id_digit_wrong, numbers) == expected
-    assert evaluated(checks.resident_id_digit_wrong, ["", "11010519491331002X", "1101051949123100"]) == [None] * 3
+    assert evaluated(formats.resident_id_digit_wrong, numbers) == expected
+    assert evaluated(formats.resident_id_digit_wrong, ["", "11010519491331002X", "1101051949123100"]) == [None] * 3
 
 
 def test_check_digits_of_social_credit_codes():
@@ -183,21 +183,21 @@ def test_check_digits_of_social_credit_codes():
     numbers = [b + rng.choice([uscc.calc_check_digit(b), rng.choice(letters)]) for b in bodies]
     expected = [not uscc.is_valid(n) for n in numbers]
     assert 50 < sum(expected) < 250
-    assert evaluated(checks.uscc_digit_wrong, numbers) == expected
+    assert evaluated(formats.uscc_digit_wrong, numbers) == expected
 
 
 def test_check_digits_of_vins():
     # published: a Motor Coach Industries bus of 49 CFR 565, and seventeen ones
-    assert evaluated(checks.vin_digit_wrong, ["1M8GDM9AXKP042788", "11111111111111111", "1M8GDM9A1KP042788"]) == [False, False, True]  # fmt: skip
+    assert evaluated(formats.vin_digit_wrong, ["1M8GDM9AXKP042788", "11111111111111111", "1M8GDM9A1KP042788"]) == [False, False, True]  # fmt: skip
     numbers = [vin(n, wrong=n % 3 == 0) for n in range(300)]
-    assert evaluated(checks.vin_digit_wrong, numbers) == [n % 3 == 0 for n in range(300)]
-    assert evaluated(checks.vin_digit_wrong, ["1M8GDM9AXKP04278", "IM8GDM9AXKP042788"]) == [None, None]
+    assert evaluated(formats.vin_digit_wrong, numbers) == [n % 3 == 0 for n in range(300)]
+    assert evaluated(formats.vin_digit_wrong, ["1M8GDM9AXKP04278", "IM8GDM9AXKP042788"]) == [None, None]
 
 
 def test_number_plates():
     legal = ["沪A12345", "京AD12345", "粤BF1234A"[:8], "粤B12345D", "沪A1234学", "新A1B2C3", "粤Z1234港", "浙AA12345"]
     malformed = ["沪A1234", "沪I12345", "A12345", "沪A123456", "沪AO2345", "沪", "沪AD1234O", "XA12345"]
-    wrong = evaluated(lambda v: ~v.re_search(checks.PLATE), legal + malformed)
+    wrong = evaluated(lambda v: ~v.re_search(formats.PLATE), legal + malformed)
     assert [p for p, bad in zip(legal + malformed, wrong) if bad] == ["粤BF1234A", *malformed]
 
 
@@ -729,15 +729,15 @@ def test_the_leak_gate_knows_what_the_audit_takes_for_personal():
     from dealerkit.report import leaks
 
     cases = {
-        "phone": (checks.MOBILE, leaks._MOBILE, ["13912345678", "19912345678"]),
-        "plate": (checks.PLATE, leaks._PLATE, ["京A12345", "沪AD12345", "粤B1234学", "苏E12345F"]),
-        "vin": (checks.VIN, leaks._VIN, [vin(1), vin(77)]),
-        "id": (checks.RESIDENT_ID, leaks._ID18, [resident("19800229"), resident("20031231", "123")]),
-        "e-mail": (checks.EMAIL, leaks._EMAIL, ["someone@example.com", "a.b-c@mail.example.cn"]),
+        "phone": (formats.MOBILE, leaks._MOBILE, ["13912345678", "19912345678"]),
+        "plate": (formats.PLATE, leaks._PLATE, ["京A12345", "沪AD12345", "粤B1234学", "苏E12345F"]),
+        "vin": (formats.VIN, leaks._VIN, [vin(1), vin(77)]),
+        "id": (formats.RESIDENT_ID, leaks._ID18, [resident("19800229"), resident("20031231", "123")]),
+        "e-mail": (formats.EMAIL, leaks._EMAIL, ["someone@example.com", "a.b-c@mail.example.cn"]),
     }
     for kind, (audited, gate, values) in cases.items():
         for value in values:
             assert re.search(audited, value), (kind, value)
             assert gate.search(f"see {value} there"), (kind, value)
-    provinces = re.match(r"\^\[(\w+)\]", checks.PLATE)[1]
+    provinces = re.match(r"\^\[(\w+)\]", formats.PLATE)[1]
     assert set(provinces) == set(leaks._PROVINCES)

@@ -10,7 +10,8 @@ import ibis
 import ibis.expr.types as ir
 
 from dealerkit import expressions, tables
-from dealerkit.audit.checks import Check, built_in
+from dealerkit.audit.checks import built_in
+from dealerkit.audit.kinds import Check
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.params import OwnCheckParams, Params, called, nearest
 from dealerkit.tables import Table

@@ -8,7 +8,7 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import tables
-from dealerkit.audit.checks import ACTIONS, DIMENSION_LABELS, DIMENSIONS, NOT_RECORDS
+from dealerkit.audit.kinds import ACTIONS, DIMENSION_LABELS, DIMENSIONS, NOT_RECORDS
 from dealerkit.messages import N_
 
 SEVERITIES = {"reject": N_("reject"), "warn": N_("warn"), "info": N_("info")}

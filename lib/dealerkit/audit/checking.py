@@ -1,0 +1,171 @@
+"""One table after the other, checked: its records with what they fail and what becomes of them, and where rows go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from dealerkit import engine, tables
+from dealerkit.audit import checks as rules
+from dealerkit.audit import lookups, own
+from dealerkit.audit.as_of import AsOf, cut_off
+from dealerkit.audit.kinds import Check
+from dealerkit.audit.standard import CHANGED, TEXTS
+from dealerkit.params import Params
+from dealerkit.tables import Table
+
+#: Line numbers of the file and delivered file name of each kept row.
+LINEAGE = ("_source", "_file", "_row")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One table, checked: all its rows that are records, each with the list ``_fails`` (for each check whether the row
+    fails it, null where it does not apply) and its ``_fate``; and the rows that are no records, None when all are."""
+
+    table: Table
+    checks: list[Check]
+    records: ir.Table
+    others: ir.Table | None
+    clean: ir.Table
+    counts: dict[str, int]
+
+
+def checked(
+    connection,
+    typed: dict[str, ir.Table],
+    delivered: pd.DataFrame,
+    as_of: AsOf,
+    params: Params,
+    own_checks: list[Check],
+) -> dict[str, Checked]:
+    """All checks of all tables, parents first."""
+    parted = {n: _records(rows, tables.TABLES[n], delivered.loc[n], as_of) for n, rows in typed.items()}
+    repeated = lookups.key_repeats({name: records for name, (records, _others) in parted.items()})
+    parents = lookups.Parents(
+        {}, {}, engine.keep(connection, "vins", lookups.check_digits({n: r for n, (r, _o) in parted.items()}))
+    )
+    done: dict[str, Checked] = {}
+    for name, (records, others) in parted.items():
+        table = tables.TABLES[name]
+        base = lookups.context(records, table, parents, name in repeated, as_of.day, params.checks)
+        checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks, own_checks)
+        with own.blamed(base, checks):
+            flagged = engine.keep(connection, f"flagged_{name}", _flagged(base, table, checks))
+        clean = engine.keep(connection, f"clean_{name}", _clean(flagged, table, checks))
+        done[name] = Checked(table, checks, flagged, others, clean, _counted(flagged, table, checks))
+        parents.clean[name], parents.keys[name] = clean, _keys(clean, others, table, as_of)
+    return done
+
+
+def _records(typed: ir.Table, table: Table, delivered: pd.Series, as_of: AsOf) -> tuple[ir.Table, ir.Table | None]:
+    """The rows that are records, and those that are not, None when all are."""
+    values = cut_off(typed, table, as_of)
+    if values is typed and delivered["rows"] == delivered["records"]:
+        return typed, None
+    return values.filter(values["_kind"] == "row"), values.filter(values["_kind"] != "row")
+
+
+def _flagged(base: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
+    """The records with ``_fails`` and ``_fate``; what was looked up for the checks is left behind."""
+    needed = [*table.names, *LINEAGE, "_derived", TEXTS, CHANGED, "x_into_file", "x_into_row"]
+    kept = {name: base[name] for name in needed if name in base.columns}
+    fails = [check.expression(base) for check in checks]
+    fate = ibis.cases(
+        (_any(fails, checks, "merged"), "merged"), (_any(fails, checks, "quarantined"), "quarantined"), else_="clean"
+    )
+    return base.select(**kept, _fails=ibis.array(fails), _fate=fate)
+
+
+def _any(fails: list[ir.BooleanValue], checks: list[Check], action: str) -> ir.BooleanValue:
+    return ibis.or_(ibis.literal(False), *[fails[i] for i, c in enumerate(checks) if c.action == action])
+
+
+def _keys(clean: ir.Table, others: ir.Table | None, table: Table, as_of: AsOf) -> ir.Table:
+    """The keys that other tables may refer to: those of clean rows, and of rows after the day asked for."""
+    keys = clean.select(table.key[0])
+    if others is None or not as_of.is_earlier:
+        return keys
+    return ibis.union(keys, others.filter(others["_kind"] == "later").select(table.key[0]), distinct=True)
+
+
+def _clean(flagged: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
+    """Rows that stay, with the values that a check set to unknown taken out."""
+    removing: dict[str, list[ir.BooleanValue]] = {}
+    kept = flagged.filter(flagged["_fate"] == "clean")
+    fails = kept["_fails"]
+    for i, check in enumerate(checks):
+        if check.action == "removed":
+            removing.setdefault(check.columns[0], []).append(fails[i])
+    columns = {
+        c.name: ibis.or_(*removing[c.name]).ifelse(ibis.null(kept[c.name].type()), kept[c.name])
+        if c.name in removing
+        else kept[c.name]
+        for c in table.columns
+    }
+    extra = {"_derived": kept["_derived"]} if "_derived" in kept.columns else {}
+    return kept.select(**columns, **{name: kept[name] for name in LINEAGE}, **extra)
+
+
+def union(parts: list[ir.Table]) -> ir.Table:
+    """The rows of one or more tables of the same columns."""
+    return ibis.union(*parts) if len(parts) > 1 else parts[0]
+
+
+def _place(rows: ir.Table, table: Table) -> dict[str, ir.Value]:
+    """Where rows come from."""
+    key = ibis.literal("").concat(
+        *[rows[k].cast("string").coalesce("") + ("|" if k != table.key[-1] else "") for k in table.key]
+    )
+    return {"table": ibis.literal(table.name), "file": rows["_file"], "row": rows["_row"], "key": key}
+
+
+def _failed(rows: ir.Table) -> ir.ArrayValue:
+    """The numbers of the checks that a row fails."""
+    numbered = rows["_fails"].map(lambda fails, i: fails.ifelse(i, ibis.null("int64")))
+    return numbered.filter(lambda i: i.notnull())
+
+
+def quarantine(checked: Checked) -> ir.Table:
+    """Rows kept out, with the ids of the rejecting checks that they fail, joined by a space; or why they are no records."""
+    out = checked.records.filter(checked.records["_fate"] == "quarantined")
+    ids = ibis.literal([c.id for c in checked.checks], "array<string>")
+    rejecting = [i for i, c in enumerate(checked.checks) if c.action == "quarantined"]
+    among = ibis.literal(rejecting, "array<int64>")
+    reasons = _failed(out).filter(lambda i: among.contains(i)).map(lambda i: ids[i]).join(" ")
+    others, table = checked.others, checked.table
+    rejected = out.select(**_place(out, table), reasons=reasons)
+    if others is None:
+        return rejected
+    no_record = others.select(**_place(others, table), reasons=ibis.literal("not_a_record.") + others["_kind"])
+    return rejected.union(no_record)
+
+
+def merged(checked: Checked) -> ir.Table:
+    rows = checked.records.filter(checked.records["_fate"] == "merged")
+    into = {"into_file": ibis.null("string"), "into_row": ibis.null("int64")}
+    if "x_into_row" in rows.columns:
+        into = {"into_file": rows.x_into_file, "into_row": rows.x_into_row}
+    return rows.select(**_place(rows, checked.table), **into)
+
+
+def faults(checked: Checked) -> ir.Table:
+    """One row per failed check and row, with the delivered text of the check's first column."""
+    ids = ibis.literal([c.id for c in checked.checks], "array<string>")
+    at = ibis.literal([checked.table.names.index(c.columns[0]) for c in checked.checks], "array<int64>")
+    rows = checked.records.filter(checked.records["_fails"].contains(True))
+    long = rows.select(**_place(rows, checked.table), texts=rows[TEXTS], number=_failed(rows).unnest())
+    return long.select(
+        "table", "file", "row", "key", check=ids[long.number], delivered=long.texts[at[long.number]].coalesce("")
+    )
+
+
+def _counted(flagged: ir.Table, table: Table, checks: list[Check]) -> dict[str, int]:
+    """How often each check applies, and each column is known, filled and changed."""
+    flags = {f"f{i}": ("_fails", i) for i in range(len(checks))}
+    texts = {f"text {name}": (TEXTS, i) for i, name in enumerate(table.names)}
+    changed = {f"changed {name}": (CHANGED, i) for i, name in enumerate(table.names)}
+    return engine.counts(flagged, flags | texts | {name: name for name in table.names}, changed)
