@@ -165,7 +165,7 @@ def test_no_raw_file_tells_the_truth(made):
 def test_every_column_of_every_table_is_filled(made):
     for name, table in tables.TABLES.items():
         frame = read(made["demo"][0], name)
-        assert list(frame.columns) == table.names
+        assert list(frame.columns) == [c for c in table.names if c not in export.UNDELIVERED.get(name, [])]
         assert len(frame) >= 20
         empty = [c for c in frame if (frame[c] == "").all()]
         assert not empty, (name, empty)

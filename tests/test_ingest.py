@@ -529,6 +529,7 @@ def test_the_official_record_needs_no_mapping(raw):
         ("J1", "3", "part", "滤芯", "P2", None, "1", 4),
         ("J3", "1", "labour", "洗车", None, ".2", None, 5),
     ]
+    assert rows(result, "service_orders", "plate") == [("京A1",), ("京A2",), ("京A9",), (None,)]
     assert rows(result, "vehicles", "vin", "plate", "customer_id", "_derived") == [
         ("V1", "京A1", one, True),
         ("V2", "京A2", two, True),

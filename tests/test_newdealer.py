@@ -206,7 +206,12 @@ def test_visits_and_their_lines_in_one_file(tmp_path):
     own = canonical("zh", 200, 51)
     cars = own["vehicles"].drop_duplicates("vin")[["vin", "plate", "series"]]
     people = own["customers"].drop_duplicates("customer_id")[["customer_id", "name", "phone"]]
-    wide = own["service_orders"].merge(cars, on="vin", how="left").merge(people, on="customer_id", how="left")
+    wide = (
+        own["service_orders"]
+        .drop(columns=["plate", "phone"])
+        .merge(cars, on="vin", how="left")
+        .merge(people, on="customer_id", how="left")
+    )
     wide = wide.merge(own["service_lines"], on="order_id", suffixes=("", "_line")).fillna("")
     means = {
         "单据号": "order_id",
@@ -296,7 +301,11 @@ def test_one_wide_file_of_visits_month_first(tmp_path):
     people = own["customers"].drop_duplicates("customer_id")[["customer_id", "name", "phone", "email", "address"]]
     cars = own["vehicles"].drop_duplicates("vin")[["vin", "brand", "series", "model_year"]]
     wide = (
-        own["service_orders"].merge(people, on="customer_id", how="left").merge(cars, on="vin", how="left").fillna("")
+        own["service_orders"]
+        .drop(columns=["plate", "phone"])
+        .merge(people, on="customer_id", how="left")
+        .merge(cars, on="vin", how="left")
+        .fillna("")
     )
     wide = wide[list(AMERICAN.values())].set_axis(list(AMERICAN), axis=1)
     for header in ("RO Open Date", "RO Close Date"):

@@ -22,7 +22,7 @@ TRUTH: dict[str, dict[str, dict[str, str | None]]] = {
         "结算委托书": {
             "委托书号": "service_orders.order_id",
             "底盘号": "service_orders.vin",
-            "车牌": None,
+            "车牌": "service_orders.plate",
             "客户代码": "service_orders.customer_id",
             "入厂时间": "service_orders.opened_at",
             "交车结算时间": "service_orders.settled_at",
@@ -147,7 +147,7 @@ TRUTH: dict[str, dict[str, dict[str, str | None]]] = {
             "CallRef": "interactions.interaction_id",
             "CallerKey": "interactions.customer_id customers.customer_id",
             "CallerName": "customers.name",
-            "CallerPhone": "customers.phone",
+            "CallerPhone": "customers.phone interactions.phone",
             "StartTime": "interactions.at",
             "Topic": "interactions.kind",
             "Disposition": "interactions.outcome",
@@ -160,7 +160,7 @@ TRUTH: dict[str, dict[str, dict[str, str | None]]] = {
         "RepairOrders": {
             "RONumber": "service_orders.order_id",
             "Chassis": "service_orders.vin",
-            "RegPlate": "vehicles.plate",
+            "RegPlate": "service_orders.plate vehicles.plate",
             "CarModel": "vehicles.series",
             "ClientNo": "service_orders.customer_id",
             "OpenDate": "service_orders.opened_at",

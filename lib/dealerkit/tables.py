@@ -137,6 +137,7 @@ CUSTOMERS = _table(
         C("phone_alt", "text", "Second phone", "备用电话", ("其他电话", "电话2", "固定电话", "家庭电话", "alternative phone", "phone 2"), personal="phone", known_from="export"),
         C("email", "text", "E-mail", "电子邮箱", ("邮箱", "email address", "mail"), personal="email", format="email", known_from="export"),
         C("address", "text", "Address", "地址", ("联系地址", "家庭住址", "通讯地址", "street address"), personal="address", known_from="export"),
+        C("region", "text", "Region", "地区", ("所在地区", "省市", "所在省市", "城市", "所在城市", "省份", "province", "city", "province and city"), known_from="export"),
         C("residential_area", "text", "Residential area", "小区", ("所在小区", "区域", "所在区域", "区县", "district", "area"), known_from="export"),
         C("occupation", "text", "Occupation", "职业", ("profession", "job"), known_from="export"),
         C("employer", "text", "Employer", "工作单位", ("单位名称", "company name"), personal="name", known_from="export"),
@@ -232,6 +233,8 @@ SERVICE_ORDERS = _table(
         C("wait_minutes", "int", "Wait, minutes", "等待时长（分钟）", ("等待时长", "等待时间", "waiting time", "wait"), lo=0, hi=100_000, known_from="settled_at"),
         C("is_comeback", "bool", "Come-back", "是否返修", ("返修", "内返", "comeback", "repeat repair"), known_from="settled_at"),
         C("brought_by", "text", "Brought by", "送修人", ("送修人姓名", "送修人员"), personal="name"),
+        C("phone", "text", "Phone of who brought it", "送修人电话", ("送修人手机", "送修人手机号", "送修人联系电话", "送修电话", "contact phone", "driver phone"), personal="phone", format="mobile"),
+        C("plate", "text", "Plate", "车牌号", ("车牌", "车牌号码", "牌照", "牌照号", "number plate", "licence plate", "license plate", "registration no"), personal="plate", format="plate"),
     ], required=True)
 
 SERVICE_LINES = _table(
@@ -267,6 +270,7 @@ INTERACTIONS = _table(
         C("score", "number", "Score, 0–10", "评分（0–10）", ("评分", "满意度评分", "得分", "rating"), lo=0, hi=10),
         C("seconds", "int", "Duration, seconds", "通话时长（秒）", ("通话时长", "时长", "duration"), lo=0, hi=86_400),
         C("text", "text", "Text", "内容", ("回访内容", "投诉内容", "备注", "notes", "remarks"), personal="free_text"),
+        C("phone", "text", "Number called", "拨打号码", ("回访号码", "回访电话", "被叫号码", "呼叫号码", "外呼号码", "number dialled", "called number", "dialled number"), personal="phone", format="mobile"),
         C("staff_id", "text", "Staff ID", "员工编号", ("坐席", "坐席工号", "员工号", "工号", "agent", "agent id"), ref="staff"),
     ])
 
@@ -311,6 +315,10 @@ STAFF = _table(
         C("phone", "text", "Phone", "手机号", ("员工电话", "联系电话", "手机", "电话"), personal="phone", format="mobile"),
     ])
 
+#: What an order says again of the car and of who brought it, as it was that day; a car or customer that nobody delivered
+#: is known by the same cells.
+SAID_AGAIN: dict[str, tuple[str, ...]] = {"service_orders": ("plate", "phone")}
+
 #: All canonical tables, parents before the tables that refer to them.
 TABLES: dict[str, Table] = {
     t.name: t
@@ -322,7 +330,7 @@ TABLES: dict[str, Table] = {
 JTT1132: dict[str, tuple[tuple[str, str], ...]] = {
     "企业名称": (),
     "车辆识别代码": (("service_orders", "vin"), ("vehicles", "vin")),
-    "车牌号码": (("vehicles", "plate"),),
+    "车牌号码": (("vehicles", "plate"), ("service_orders", "plate")),
     "送修日期": (("service_orders", "opened_at"),),
     "送修里程": (("service_orders", "odometer_km"),),
     "结算日期": (("service_orders", "settled_at"),),

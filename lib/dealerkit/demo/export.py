@@ -37,6 +37,8 @@ ENGLISH_HEADERS = {
     "customers": {"gender": "Sex", "birth_date": "Date of birth", "phone": "Mobile"},
     "service_lines": {"order_id": "RO no."},
 }
+#: Columns that the invented dealers do not deliver.
+UNDELIVERED = {"customers": ["region"], "service_orders": ["phone", "plate"], "interactions": ["phone"]}
 TITLES = {"campaigns": ["Harbour Road: campaign lists", "Exported 2026-09-30"]}
 
 CN_SHEETS = {"sales_orders": "销售订单", "leads": "线索", "campaigns": "活动名单", "contacts": "联系人"}
@@ -154,7 +156,7 @@ class English:
         """Append one block to every file."""
         for name, frame in frames.items():
             self.files[name].add(
-                frame.rename(columns=headers("demo", tables.TABLES[name])),
+                frame.drop(columns=UNDELIVERED.get(name, [])).rename(columns=headers("demo", tables.TABLES[name])),
                 20 if name == "interactions" and block == 0 else None,
             )
 
@@ -195,7 +197,7 @@ class Chinese:
 
     def add(self, block: int, frames: dict[str, pd.DataFrame], truth: dict, rng: np.random.Generator) -> None:
         """Append one block; calls and their customers get the call centre's own numbers."""
-        frames = {name: frame.copy() for name, frame in frames.items()}
+        frames = {name: frame.drop(columns=UNDELIVERED.get(name, [])) for name, frame in frames.items()}
         split = self._call_centre(block, frames, truth, rng)
         for (table, column), values in CN_VALUES.items():
             frames[table][column] = frames[table][column].map(lambda v, m=values: m.get(v, v))

@@ -219,7 +219,12 @@ def _derivable(plans: list[Plan]) -> list[str]:
             if name in plan.tables or not set(plan.tables) & {"service_orders", "vehicles", "sales_orders"}:
                 continue
             found = headers.match(tables.TABLES[name], plan.header.cells, plan.entry, plan.part)
-            used = {at for feed in plan.feeds for at in feed.columns.values()}
+            used = {
+                at
+                for feed in plan.feeds
+                for column, at in feed.columns.items()
+                if column not in tables.SAID_AGAIN.get(feed.table.name, ())
+            }
             if (
                 set(found.columns.values()) - used
                 and not found.problems

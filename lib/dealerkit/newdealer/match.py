@@ -327,7 +327,12 @@ def _derived(readings: list[Reading], keys: dict[str, frozenset[str]]) -> None:
             if not sources or name in fed or reading.aside:
                 reading.matches.pop(name, None)
                 continue
-            used = {m.values.at for t in reading.tables for m in reading.matches[t].values()}
+            used = {
+                m.values.at
+                for t in reading.tables
+                for c, m in reading.matches[t].items()
+                if c not in tables.SAID_AGAIN.get(t, ())
+            }
             rest = [c for c in reading.sheet.columns if c.at not in used]
             found = assign(tables.TABLES[name], rest, keys)
             shared = {
