@@ -20,7 +20,7 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import engine, tables
-from dealerkit.audit import checking, ledger, own, results
+from dealerkit.audit import checking, ledger, links, own, results, supply
 from dealerkit.audit.as_of import AsOf, find_as_of
 from dealerkit.audit.checking import LINEAGE, Checked, union
 from dealerkit.audit.gate import gate
@@ -47,6 +47,8 @@ class Audited:
         scores: one row per table and dimension: checked, failed, score (0–100).
         ledger: one row per table and file: raw, clean, quarantined, merged.
         health: score of the whole, 0–100.
+        supplied: values that were filled in: table, key, column, how, from_table.
+        links: rows by how their VIN or customer was found by a secondary key, or not: table, column, how, rows.
     """
 
     as_of: AsOf
@@ -59,6 +61,8 @@ class Audited:
     scores: pd.DataFrame
     ledger: pd.DataFrame
     health: float
+    supplied: ir.Table
+    links: pd.DataFrame
 
     def rows_cut(self, table: str | None = None) -> int:
         """Rows of a table, or of all, that are in quarantine only because they lie after the day asked for."""
@@ -88,18 +92,18 @@ def _audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: da
     raw = {table.name: raw[table.name] for table in tables.TABLES.values() if table.name in raw}
     # What staff gave back goes into the raw texts here, before anything is standardised.
     delivered = survey(raw).to_pandas().set_index("table")
-    values = _standardised(connection, raw, delivered)
+    values = links.with_vins(connection, _standardised(connection, raw, delivered), delivered, params)
     as_of = find_as_of(values["service_orders"], params.delivered_on, asked_as_of)
     done = checking.checked(connection, values, delivered, as_of, params, own_checks)
     counted = ledger.ledger(done)
     ledger.must_balance(counted, delivered["rows"])
     faults = engine.keep(connection, "faults", union([checking.faults(c) for c in done.values()]))
     found = _found(done, faults, own_checks)
+    filled = supply.supplied(connection, done, counted, as_of.day, params)
     scores = results.scores(found)
     audited = Audited(
         as_of=as_of,
-        # Gaps are filled from elsewhere here, after everything was checked; the ledger knows nothing of it.
-        clean={name: checked.clean for name, checked in done.items()},
+        clean=filled.clean,
         quarantine=_kept_rows(connection, "quarantine", checking.quarantine, _with(counted, "quarantined", done)),
         merged=_kept_rows(connection, "merged", checking.merged, _with(counted, "merged", done)),
         faults=faults,
@@ -108,6 +112,8 @@ def _audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: da
         scores=scores,
         ledger=counted,
         health=results.health(scores),
+        supplied=filled.rows,
+        links=filled.links,
     )
     gate(audited, params)
     return audited

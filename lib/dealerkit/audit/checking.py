@@ -10,9 +10,9 @@ import pandas as pd
 
 from dealerkit import engine, tables
 from dealerkit.audit import checks as rules
-from dealerkit.audit import lookups, own
+from dealerkit.audit import links, lookups, own
 from dealerkit.audit.as_of import AsOf, cut_off
-from dealerkit.audit.kinds import Check
+from dealerkit.audit.kinds import CUSTOMER_BY, VIN_BY, Check
 from dealerkit.audit.standard import CHANGED, TEXTS
 from dealerkit.params import Params
 from dealerkit.tables import Table
@@ -44,18 +44,19 @@ def checked(
 ) -> dict[str, Checked]:
     """All checks of all tables, parents first."""
     parted = {n: _records(rows, tables.TABLES[n], delivered.loc[n], as_of) for n, rows in typed.items()}
-    repeated = lookups.key_repeats({name: records for name, (records, _others) in parted.items()})
-    parents = lookups.Parents(
-        {}, {}, engine.keep(connection, "vins", lookups.check_digits({n: r for n, (r, _o) in parted.items()}))
-    )
+    every = {name: records for name, (records, _others) in parted.items()}
+    repeated = lookups.key_repeats(every, several=len(params.sources) > 1)
+    askers = links.askers(every, params)
+    parents = lookups.Parents({}, {}, engine.keep(connection, "vins", lookups.check_digits(every)))
     done: dict[str, Checked] = {}
     for name, (records, others) in parted.items():
         table = tables.TABLES[name]
-        base = lookups.context(records, table, parents, name in repeated, as_of.day, params.checks)
+        linked = links.with_customers(records, table, parents, params) if name in askers else records
+        base = lookups.context(linked, table, parents, repeated, as_of.day, params)
         checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks, own_checks)
         with own.blamed(base, checks):
             flagged = engine.keep(connection, f"flagged_{name}", _flagged(base, table, checks))
-        clean = engine.keep(connection, f"clean_{name}", _clean(flagged, table, checks))
+        clean = engine.keep(connection, f"clean_{name}", cleaned(flagged, table, checks))
         done[name] = Checked(table, checks, flagged, others, clean, _counted(flagged, table, checks))
         parents.clean[name], parents.keys[name] = clean, _keys(clean, others, table, as_of)
     return done
@@ -71,7 +72,7 @@ def _records(typed: ir.Table, table: Table, delivered: pd.Series, as_of: AsOf) -
 
 def _flagged(base: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
     """The records with ``_fails`` and ``_fate``; what was looked up for the checks is left behind."""
-    needed = [*table.names, *LINEAGE, "_derived", TEXTS, CHANGED, "x_into_file", "x_into_row"]
+    needed = [*table.names, *LINEAGE, "_derived", VIN_BY, CUSTOMER_BY, TEXTS, CHANGED, "x_into_file", "x_into_row"]
     kept = {name: base[name] for name in needed if name in base.columns}
     fails = [check.expression(base) for check in checks]
     fate = ibis.cases(
@@ -92,10 +93,10 @@ def _keys(clean: ir.Table, others: ir.Table | None, table: Table, as_of: AsOf) -
     return ibis.union(keys, others.filter(others["_kind"] == "later").select(table.key[0]), distinct=True)
 
 
-def _clean(flagged: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
-    """Rows that stay, with the values that a check set to unknown taken out."""
+def cleaned(flagged: ir.Table, table: Table, checks: list[Check], fate: str = "clean") -> ir.Table:
+    """The rows of a ``fate``, those that stay by default, with the values that a check set to unknown taken out."""
     removing: dict[str, list[ir.BooleanValue]] = {}
-    kept = flagged.filter(flagged["_fate"] == "clean")
+    kept = flagged.filter(flagged["_fate"] == fate)
     fails = kept["_fails"]
     for i, check in enumerate(checks):
         if check.action == "removed":
@@ -115,7 +116,7 @@ def union(parts: list[ir.Table]) -> ir.Table:
     return ibis.union(*parts) if len(parts) > 1 else parts[0]
 
 
-def _place(rows: ir.Table, table: Table) -> dict[str, ir.Value]:
+def place(rows: ir.Table, table: Table) -> dict[str, ir.Value]:
     """Where rows come from."""
     key = ibis.literal("").concat(
         *[rows[k].cast("string").coalesce("") + ("|" if k != table.key[-1] else "") for k in table.key]
@@ -137,10 +138,10 @@ def quarantine(checked: Checked) -> ir.Table:
     among = ibis.literal(rejecting, "array<int64>")
     reasons = _failed(out).filter(lambda i: among.contains(i)).map(lambda i: ids[i]).join(" ")
     others, table = checked.others, checked.table
-    rejected = out.select(**_place(out, table), reasons=reasons)
+    rejected = out.select(**place(out, table), reasons=reasons)
     if others is None:
         return rejected
-    no_record = others.select(**_place(others, table), reasons=ibis.literal("not_a_record.") + others["_kind"])
+    no_record = others.select(**place(others, table), reasons=ibis.literal("not_a_record.") + others["_kind"])
     return rejected.union(no_record)
 
 
@@ -149,7 +150,7 @@ def merged(checked: Checked) -> ir.Table:
     into = {"into_file": ibis.null("string"), "into_row": ibis.null("int64")}
     if "x_into_row" in rows.columns:
         into = {"into_file": rows.x_into_file, "into_row": rows.x_into_row}
-    return rows.select(**_place(rows, checked.table), **into)
+    return rows.select(**place(rows, checked.table), **into)
 
 
 def faults(checked: Checked) -> ir.Table:
@@ -157,7 +158,7 @@ def faults(checked: Checked) -> ir.Table:
     ids = ibis.literal([c.id for c in checked.checks], "array<string>")
     at = ibis.literal([checked.table.names.index(c.columns[0]) for c in checked.checks], "array<int64>")
     rows = checked.records.filter(checked.records["_fails"].contains(True))
-    long = rows.select(**_place(rows, checked.table), texts=rows[TEXTS], number=_failed(rows).unnest())
+    long = rows.select(**place(rows, checked.table), texts=rows[TEXTS], number=_failed(rows).unnest())
     return long.select(
         "table", "file", "row", "key", check=ids[long.number], delivered=long.texts[at[long.number]].coalesce("")
     )

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from dealerkit.audit.formats import EMAIL, MOBILE, PLATE, USCC, VIN, uscc_digit_wrong
-from dealerkit.audit.kinds import Check
+from dealerkit.audit.kinds import VIN_BY, Check
 from dealerkit.audit.standard import text_of
 from dealerkit.messages import N_
 from dealerkit.params import CheckParams
@@ -23,8 +23,11 @@ _MAY_LIE_AHEAD = {"warranty_ends_on", "finance_ends_on", "insurance_ends_on"}
 def column_checks(table: Table, as_of: date, params: CheckParams) -> list[Check]:
     """The checks that follow from the declaration of each column."""
     checks = []
-    for column in table.columns:
+    for place, column in enumerate(table.columns):
         checks += _completeness(table, column) + _legality(table, column, as_of, params) + _format(table, column)
+        if column.name not in table.key:
+            checks.append(Check(table.name, f"{column.name}_agrees", (column.name,), "consistency", "warn", "flagged", N_("contradicts a more trusted source"),
+                                lambda t, i=place: t.x_differs[i], needs=("x_differs",)))
         if column.lo is not None:
             checks.append(Check(table.name, f"{column.name}_in_range", (column.name,), "range", "warn", "removed",
                                 N_("outside its allowed range"), lambda t, c=column: (t[c.name] < c.lo) | (t[c.name] > c.hi)))
@@ -37,7 +40,9 @@ def column_checks(table: Table, as_of: date, params: CheckParams) -> list[Check]
 def _completeness(table: Table, column: Column) -> list[Check]:
     missing = lambda t, n=column.name: text_of(t, table, n).isnull()  # noqa: E731
     if column.required:
-        return [Check(table.name, f"{column.name}_present", (column.name,), "completeness", "reject", "quarantined", N_("a required value is missing"), missing)]
+        # A value that was found by a secondary key is there, though nothing was delivered.
+        absent = lambda t, n=column.name: missing(t) & t[n].isnull()  # noqa: E731
+        return [Check(table.name, f"{column.name}_present", (column.name,), "completeness", "reject", "quarantined", N_("a required value is missing"), absent)]
     if column.expected:
         return [Check(table.name, f"{column.name}_filled", (column.name,), "completeness", "warn", "flagged", N_("not filled in"), missing)]
     return []
@@ -75,7 +80,9 @@ def _format(table: Table, column: Column) -> list[Check]:
                                                           (t[n].re_search(USCC), uscc_digit_wrong(t[n])), else_=True))]
     if column.format == "vin":
         strict = ("reject", "quarantined") if column.required else ("warn", "removed")
-        return [check("legal", N_("not 17 characters of a VIN (no I, O, Q)"), lambda v: ~v.re_search(VIN), *strict),
+        by_plate = [Check(table.name, f"{column.name}_by_plate", ("plate", column.name), "completeness", "warn", "flagged", N_("without a VIN; the car is known by its plate"),
+                          lambda t: t[VIN_BY].isin(["plate", "stand_in"]), needs=(VIN_BY,))] if column.required and "plate" in table else []
+        return [check("legal", N_("not 17 characters of a VIN (no I, O, Q)"), lambda v: ~v.re_search(VIN), *strict), *by_plate,
                 Check(table.name, f"{column.name}_check_digit", (column.name,), "legality", "warn", "flagged", N_("VIN check digit does not fit"),
                       lambda t: t[f"x_digit_{column.name}"], needs=(f"x_digit_{column.name}",))]
     return []

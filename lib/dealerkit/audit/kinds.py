@@ -10,6 +10,9 @@ import ibis.expr.types as ir
 
 from dealerkit.messages import N_
 
+#: Columns that say by which secondary key the VIN or the customer of a row was found, where it was (`links`).
+VIN_BY, CUSTOMER_BY = "_vin_by", "_customer_by"
+
 # Declarations read as tables
 # fmt: off
 #: Dimensions in the order in which they are shown.

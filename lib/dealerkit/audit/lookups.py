@@ -14,7 +14,7 @@ from dealerkit.audit.columns import repeats
 from dealerkit.audit.formats import VIN, resident_id_digit_wrong, vin_digit_wrong
 from dealerkit.audit.standard import TEXTS
 from dealerkit.engine import jaro_winkler_similarity
-from dealerkit.params import CheckParams
+from dealerkit.params import CheckParams, Params
 from dealerkit.tables import Table
 
 #: Columns that say which row of what was delivered a row is.
@@ -51,7 +51,7 @@ def _names_alike(a: ir.StringValue, b: ir.StringValue) -> ir.BooleanValue:
 
 
 def context(
-    records: ir.Table, table: Table, parents: Parents, repeated: bool, as_of: date, params: CheckParams
+    records: ir.Table, table: Table, parents: Parents, repeated: Repeated, as_of: date, params: Params
 ) -> ir.Table:
     """``records`` with what the checks of ``table`` look up: ranks of repeated keys, references to the parents' keys,
     values of the clean parents, windows over the same car or phone.
@@ -60,11 +60,13 @@ def context(
         records: typed rows that are records.
         table: the declaration.
         parents: what was checked before.
-        repeated: whether any key is there more than once.
+        repeated: which tables have keys more than once.
         as_of: the day of which all is computed.
-        params: limits of the checks.
+        params: the dealer's params: limits of the checks, sources in the order of trust.
     """
-    base = _with_ranks(records, table) if repeated else records
+    base, params, sources = records, params.checks, params.sources
+    if table.name in repeated.tables:
+        base = _with_ranks(records, table, sources, table.name in repeated.across_sources)
     if table.name == "customers":
         base = _with_customer_windows(base)
     if table.name == "service_orders":
@@ -91,8 +93,15 @@ def _joined(rows: ir.Table, found: ir.Table, by: list[str]) -> ir.Table:
     return rows.left_join(beside, [rows[name] == beside[f"x_by_{name}"] for name in by])
 
 
-def _with_ranks(records: ir.Table, table: Table) -> ir.Table:
-    """Whether each row repeats the key of another, the fullest going first, whether it says the same as that, and where that is."""
+def trust_of(source: ir.StringValue, sources: tuple[str, ...]) -> ir.IntegerValue:
+    """The place of a source in the order of trust, from 0."""
+    return ibis.cases(*[(source == s, i) for i, s in enumerate(sources)], else_=len(sources))
+
+
+def _with_ranks(records: ir.Table, table: Table, sources: tuple[str, ...], across_sources: bool) -> ir.Table:
+    """Whether each row repeats the key of another, the most trusted and of these the fullest going first, whether it says
+    the same as that, and where that is; with keys ``across_sources`` also for each column whether a row contradicts what
+    more trusted sources say (``x_differs``, null where either says nothing)."""
     filled = records[TEXTS].filter(lambda text: text.notnull()).length()
     said = ibis.literal("").concat(
         *[
@@ -103,9 +112,12 @@ def _with_ranks(records: ir.Table, table: Table) -> ir.Table:
     )
     key = list(table.key)
     # Only rows whose key is there more than once are put in an order: they are few.
-    slim = records.select(*dict.fromkeys([*key, *_PLACE]), filled=filled, said=said).drop_null(key)
+    kept = dict.fromkeys([*key, *_PLACE, *(table.names if across_sources else ())])
+    trust = trust_of(records["_source"], sources)
+    slim = records.select(*kept, filled=filled, said=said, trust=trust).drop_null(key)
     slim = slim.mutate(alike=_.count().over(group_by=key)).filter(_.alike > 1)
-    ordered = ibis.window(group_by=key, order_by=[_.filled.desc(), "_file", "_row"])
+    ordered = ibis.window(group_by=key, order_by=["trust", _.filled.desc(), "_file", "_row"])
+    differs = _differs(slim, table, ordered) if across_sources else {}
     ranked = slim.select(
         *key,
         *_PLACE,
@@ -113,22 +125,46 @@ def _with_ranks(records: ir.Table, table: Table) -> ir.Table:
         x_same=_.said == _.said.first().over(ordered),
         x_into_file=_["_file"].first().over(ordered),
         x_into_row=_["_row"].first().over(ordered),
+        **differs,
     )
     joined = _joined(records, ranked, [*key, *_PLACE])
-    found = joined.select(*records.columns, "x_repeats", "x_same", "x_into_file", "x_into_row")
+    found = joined.select(*records.columns, "x_repeats", "x_same", "x_into_file", "x_into_row", *differs)
     return found.mutate(x_repeats=_.x_repeats.coalesce(False))
 
 
-def key_repeats(records: dict[str, ir.Table]) -> set[str]:
-    """The names of the tables, of these, in which a key may be there more than once."""
+def _differs(slim: ir.Table, table: Table, ordered) -> dict[str, ir.ArrayValue]:
+    """For each column whether a row says something else than the first row of its key that says anything, if that is of
+    another source."""
+    first = slim["_source"].first().over(ordered)
+    other = slim["_source"] != first
+    said = [slim[name] != slim[name].first().over(ordered) for name in table.names]
+    return {"x_differs": ibis.array([other.ifelse(differs, ibis.null("boolean")) for differs in said])}
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Which tables may have a key more than once.
+
+    Attributes:
+        tables: their names.
+        across_sources: names of those of them in which rows of several sources may have one key.
+    """
+
+    tables: set[str]
+    across_sources: set[str]
+
+
+def key_repeats(records: dict[str, ir.Table], several: bool) -> Repeated:
+    """The tables, of these, in which a key may be there more than once; ``several``: rows come from several sources."""
     counted = []
     for name, rows in records.items():
         parts = [rows[k] for k in tables.table(name).key]
         # Keys of several parts may look alike when joined: then ranks are made that find nothing.
         key = parts[0] if len(parts) == 1 else ibis.literal("").concat(*[part.cast("string") + "|" for part in parts])
-        counted.append(rows.agg(repeats=key.count() - key.nunique()).mutate(table=ibis.literal(name)))
+        more = (key + "|" + rows["_source"]).nunique() - key.nunique() if several else ibis.literal(0)
+        counted.append(rows.agg(repeats=key.count() - key.nunique(), shared=more).mutate(table=ibis.literal(name)))
     seen = (ibis.union(*counted) if len(counted) > 1 else counted[0]).to_pandas()
-    return set(seen.loc[seen["repeats"] > 0, "table"])
+    return Repeated(*(set(seen.loc[seen[found] > 0, "table"]) for found in ("repeats", "shared")))
 
 
 def check_digits(records: dict[str, ir.Table]) -> ir.Table:

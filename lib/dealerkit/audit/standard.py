@@ -258,13 +258,20 @@ def _order(texts: ir.Table, named: tuple[tuple[str, str], ...]) -> ir.StringValu
 
 
 def survey(raw: dict[str, ir.Table]) -> ir.Table:
-    """One row per table: its name (``table``), its ``rows`` and those that are ``records``, and how many have
-    a date that may be written day or month first (``unclear``); without any, no `date_order_evidence` is needed."""
+    """One row per table: its name (``table``), its ``rows`` and those that are ``records``, how many have a date that may
+    be written day or month first (``unclear``; without any, no `date_order_evidence` is needed), and how many a plate and
+    hardly a VIN (``without_vin``)."""
     found = []
     for name, rows in raw.items():
         dates = [rows[c.name] for c in tables.table(name).columns if c.type in ("date", "time")]
         maybe = ibis.array(dates or [rows["_kind"]]).map(lambda text: text.re_search(_MAYBE_XY)).contains(True)
         counts = {"records": rows.count(where=rows["_kind"] == "row"), "unclear": rows.count(where=maybe)}
+        lacks = (
+            [(rows["vin"].length().coalesce(0) < 9) & rows["plate"].notnull()]
+            if {"vin", "plate"} <= {*rows.columns}
+            else []
+        )
+        counts["without_vin"] = rows.count(where=ibis.or_(ibis.literal(False), *lacks))
         found.append(rows.agg(rows=rows.count(), **counts).mutate(table=ibis.literal(name)))
     return ibis.union(*found) if len(found) > 1 else found[0]
 

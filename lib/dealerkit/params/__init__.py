@@ -34,6 +34,7 @@ from dealerkit.params.parts import (
     OwnCheckParams,
     OwnFactorParams,
     Part,
+    SupplyParams,
     TargetParams,
     ValueParams,
     WindowParams,
@@ -84,6 +85,10 @@ class Params(Part):
     """Files and what they feed; empty: every file in the raw folder, tables found by their headers."""
     sources: tuple[str, ...] = ("dms",)
     """Sources in the order of trust."""
+    secondary_keys: tuple[Literal["vin", "plate", "phone", "id_number"], ...] = ("vin", "plate", "phone", "id_number")
+    """Keys by which records of different sources meet where their numbers do not, in the order of trust."""
+    supply: SupplyParams = SupplyParams()
+    """Which gaps are filled from other values that passed their checks."""
     gate: Annotated[GateParams | Literal["off"], BeforeValidator(lambda v: "off" if v is False else v)] = GateParams()
     """What stops a run; `off` makes the pages with every gap stated."""
     checks: CheckParams = CheckParams()
@@ -123,6 +128,13 @@ class Params(Part):
                 "a dealer's name is 1 to 64 letters, digits, Chinese characters, - or _, and starts with none of the last two"
             )
         return name
+
+    @field_validator("secondary_keys")
+    @classmethod
+    def _each_key_once(cls, keys):
+        if len(set(keys)) < len(keys):
+            raise ValueError("each key can be given once")
+        return keys
 
     @field_validator("own_factors")
     @classmethod

@@ -107,6 +107,43 @@ class CheckParams(Part):
     """Dates before it are impossible."""
 
 
+class SupplyParams(Part):
+    """Which gaps are filled from other values that passed their checks; a delivered value is never replaced."""
+
+    birth_and_gender_from_id: bool = True
+    """Birth date and gender from a legal resident ID number."""
+    region_from_plate: bool = True
+    """The region somebody lives in from the number plate of the car in hand."""
+    region_from_id: bool = True
+    """Where no plate tells the region: the place of registration by the resident ID number."""
+    phone_from_contacts: bool = True
+    """A customer's phone from the contact that is the owner."""
+    phone_from_leads: bool = True
+    """A customer's phone from the customer's last lead."""
+    phone_from_visits: bool = True
+    """A customer's phone from the last visit to which a person of that name brought the car."""
+    phone_from_sources: bool = True
+    """A customer's phone from the record of another source with the same ID number."""
+    name_from_visits: bool = True
+    """A customer's name from who brought the cars, where that was one and the same person at two visits or more."""
+    plate_from_visits: bool = True
+    """A car's plate from its last visit with one, unless another car has it by now."""
+    vin_from_plate: bool = True
+    """The VIN of a visit or car without one from the car that had the plate on that day; a plate of no known car gets a
+    number of the kit's own in its place."""
+    model_year_from_vin: bool = True
+    """A car's model year from the tenth character of its VIN."""
+    purchase_from_sales: bool = True
+    """Day and price of a car's purchase from its sale, and the price of a sale from the car."""
+    owner_from_sales_and_visits: bool = True
+    """A car's customer from its last sale or visit that names one."""
+    customer_from_keys: bool = True
+    """The customer of a visit, sale, contact or interaction that names none, or one by another system's number, by the
+    secondary keys."""
+    gaps_from_sources: bool = True
+    """Gaps of a record from the record with the same key in a less trusted source."""
+
+
 class ValueParams(Part):
     """How the value of a customer is expected."""
 
