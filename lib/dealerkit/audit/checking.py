@@ -51,8 +51,10 @@ def checked(
     done: dict[str, Checked] = {}
     for name, (records, others) in parted.items():
         table = tables.TABLES[name]
-        linked = links.with_customers(records, table, parents, params) if name in askers else records
-        base = lookups.context(linked, table, parents, repeated, as_of.day, params)
+        if name in askers:
+            linked = links.with_customers(records, table, parents, params)
+            records = engine.keep(connection, f"linked_customers_{name}", linked)
+        base = lookups.context(records, table, parents, repeated, as_of.day, params)
         checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks, own_checks)
         with own.blamed(base, checks):
             flagged = engine.keep(connection, f"flagged_{name}", _flagged(base, table, checks))

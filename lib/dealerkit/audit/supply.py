@@ -104,7 +104,7 @@ class _Filling:
         names = {column: f"x{self._number}_{column}" for column in columns}
         at = f"x{self._number}_at"
         beside = found.select(**{at: found[key]}, **{new: found[old] for old, new in names.items()})
-        self._joined = self._joined.left_join(beside, self.rows[key] == beside[at])
+        self._joined = self._joined.left_join(beside, [(key, at)])
         for column, name in names.items():
             self.offers.setdefault(column, []).append((_[name], how, source))
 
@@ -114,7 +114,7 @@ class _Filling:
         key = tables.TABLES[self.name].key
         names = {c: f"x{self._number}_{c}" for c in found.columns}
         beside = found.rename({new: old for old, new in names.items()})
-        self._joined = self._joined.left_join(beside, [self.rows[k] == beside[names[k]] for k in key])
+        self._joined = self._joined.left_join(beside, [(k, names[k]) for k in key])
         for column in found.columns:
             if column not in key:
                 self.offers.setdefault(column, []).append((_[names[column]], "other_source", self.name))

@@ -126,6 +126,10 @@ def _read(params: Params, look: Look, derived: list[str], out_dir: Path, tick) -
     return Ingested(tuple(files), found, tuple(look.unread), tuple(derived))
 
 
+#: Columns of a derived car that stand in the columns of its visit as well; others, such as the odometer, are the visit's.
+_SHARED = ("vin", "customer_id")
+
+
 @contextlib.contextmanager
 def _writing(out_dir: Path) -> Iterator[None]:
     """Leaves no half-written table behind, and turns a full disk or a locked folder into `UserError`."""
@@ -218,20 +222,28 @@ def _derivable(plans: list[Plan]) -> list[str]:
         for name in missing:
             if name in plan.tables or not set(plan.tables) & {"service_orders", "vehicles", "sales_orders"}:
                 continue
-            found = headers.match(tables.TABLES[name], plan.header.cells, plan.entry, plan.part)
-            used = {
-                at
-                for feed in plan.feeds
-                for column, at in feed.columns.items()
-                if column not in tables.SAID_AGAIN.get(feed.table.name, ())
-            }
-            if (
-                set(found.columns.values()) - used
-                and not found.problems
-                and ("vin" in found.columns or name == "customers")
-            ):
-                plan.feeds.append(Feed(found.table, found.columns, derived=True))
-        if "customers" in missing and plan.vin_at is not None:
+            feed = _derived_feed(plan, name)
+            if feed is not None:
+                plan.feeds.append(feed)
+        if "customers" in missing and (plan.vin_at, plan.plate_at) != (None, None):
             for feed in plan.feeds:
                 feed.fill_customer = feed.table.name in ("service_orders", "vehicles", "customers")
     return missing
+
+
+def _derived_feed(plan: Plan, name: str) -> Feed | None:
+    """How an export of visits, cars or sales also feeds the cars or customers that nobody delivered, if it says more of
+    them than who they are: of a car its plate at least."""
+    found = headers.match(tables.TABLES[name], plan.header.cells, plan.entry, plan.part)
+    again = tables.SAID_AGAIN
+    used = {
+        at
+        for feed in plan.feeds
+        for column, at in feed.columns.items()
+        if column not in again.get(feed.table.name, ())
+    }
+    columns, tells = found.columns, set(found.columns.values()) - used
+    if name == "vehicles":
+        columns = {column: at for column, at in columns.items() if column in _SHARED or at not in used}
+        tells = "plate" in columns or ("vin" in columns and tells)
+    return None if found.problems or not tells else Feed(found.table, columns, derived=True)

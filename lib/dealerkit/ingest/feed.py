@@ -232,9 +232,12 @@ class Feeder:
             self._sink.write(feed.table, rows)
 
     def _feeds(self, feed: Feed, rows: pa.Table, batch: Batch) -> np.ndarray:
-        """Which rows feed the table: those with its key, and for lines of an order also something of their own."""
+        """Which rows feed the table: those with its key (a car's plate will do), and for lines of an order also something of
+        their own."""
         key = feed.table.key[0]
         mask = _filled(rows[key].combine_chunks())
+        if feed.table.name == "vehicles":
+            mask |= _filled(rows["plate"].combine_chunks())  # a car may be known by its plate only
         own = feed.own(self._plan.feeds)
         if feed.table[key].ref in self._plan.tables and own:
             mask &= np.logical_or.reduce([_filled(batch.columns[at]) for at in own])

@@ -175,6 +175,8 @@ def match(table: Table, headers: list[str], entry: Entry, part: Part) -> Matchin
         and c.name not in wanted
         and c.name != MADE_KEYS.get(table.name)
         and (table.name, c.name) != ("service_lines", "line_no")
+        # a visit without a VIN belongs to the car that has its plate
+        and not ((table.name, c.name) == ("service_orders", "vin") and "plate" in columns)
     ]
     return Matching(table, {c: columns[c] for c in table.names if c in columns}, missing, problems)
 
