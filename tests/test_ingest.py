@@ -533,6 +533,7 @@ def test_the_official_record_needs_no_mapping(raw):
     assert rows(result, "vehicles", "vin", "plate", "customer_id", "_derived") == [
         ("V1", "京A1", one, True),
         ("V2", "京A2", two, True),
+        (None, "京A9", nine, True),
     ]
     assert rows(result, "customers", "customer_id", "_derived", "_row") == [
         (one, True, 2),

@@ -17,6 +17,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "quarantine": ("a row kept out of the tables, with its reasons", "一条被隔离的行及其原因"),
     "results": ("a check of a table", "对一张表的一项检查"),
     "scores": ("a table and a dimension of its quality", "一张表与一个质量维度"),
+    "supplied": ("a value that was filled in, with how it was found", "一个补录的值及其来源"),
     # customers
     "car_factors": ("a car in hand with its holder, as of the day of the report", "一辆在手车辆及其持有人（报告日）"),
     "car_panel": ("a car held on a day (origin), with what was known then", "某一基准日的一辆在手车辆及当时已知的信息"),

@@ -9,6 +9,7 @@ from ibis import _
 
 from dealerkit import tables
 from dealerkit.audit.kinds import ACTIONS, DIMENSION_LABELS, DIMENSIONS, NOT_RECORDS
+from dealerkit.audit.supply import HOW
 from dealerkit.messages import N_
 
 SEVERITIES = {"reject": N_("reject"), "warn": N_("warn"), "info": N_("info")}
@@ -34,7 +35,9 @@ TREATMENTS = (
     (
         N_("Missing values"),
         N_(
-            "stay missing; nothing is filled in. Shares and means are taken over known values, and their number is shown."
+            "stay missing, except for those that another value of the data tells: these are filled in, counted below, and "
+            "written down one by one in the table supplied. Nothing is estimated. Shares and means are taken over known "
+            "values, and their number is shown."
         ),
     ),
     (
@@ -53,6 +56,13 @@ TREATMENTS = (
     ),
     (N_("Extreme but possible values"), N_("are kept.")),
 )
+
+
+#: Why a car or customer could not be found by a secondary key.
+NOT_FOUND = {
+    "ambiguous": N_("the keys lead to more than one"),
+    "unknown": N_("a number of another system that no key explains"),
+}
 
 
 def personal_values(raw: dict[str, ir.Table]) -> ir.Table:
@@ -128,9 +138,17 @@ def facts(audited, ingested) -> dict[str, tuple]:
         # Where nothing was there to be checked, it is the visits that are not complete.
         "weakest_table": (weakest["table"].iloc[0] if len(weakest) else "service_orders", None, "scores"),
         "weakest_dimension": (weakest["dimension"].iloc[0] if len(weakest) else "completeness", None, "scores"),
+        "supplied_values": (int(audited.supplied.count().to_pandas()), orders, "supplied"),
+        "plate_only_rows": (_plate_only(audited.links), orders, "service_orders"),
         "first_visit": (None if pd.isna(first_visit) else first_visit.date(), None, "service_orders"),
         "has_amounts": (bool(seen["amounts"]), None, "service_orders"),
     }
+
+
+def _plate_only(links: pd.DataFrame) -> int:
+    """Visits of cars that are known by their plate only."""
+    stand_ins = links[(links["table"] == "service_orders") & (links["how"] == "stand_in")]
+    return int(stand_ins["rows"].sum())
 
 
 def score_matrix(audited, t) -> pd.DataFrame:
@@ -290,6 +308,18 @@ def gaps(audited, ingested, t) -> list[tuple[str, str, str]]:
                 t.text("Deliver the settled total with the visits (column total_yuan)."),
             )
         )
+    if plate_only := _plate_only(audited.links):
+        found.append(
+            (
+                t.text("warranty, model year and owner of some cars"),
+                t.say(
+                    "{visits:count|workshop visit has|workshop visits have} a plate and no VIN, and no car with that plate is known: "
+                    "a number of the kit's own stands for the VIN.",
+                    visits=plate_only,
+                ),
+                t.text("Deliver the VIN with the visits, or a file of cars with plate and VIN."),
+            )
+        )
     found += _idle_checks(audited, t)
     for part in ingested.unread:
         if not part.file.lower().endswith((".svg", ".png")):
@@ -329,6 +359,60 @@ def _empty(name: str, t) -> tuple[str, str, str]:
 def treatments(t) -> pd.DataFrame:
     """How missing values, illegal values, repeats and extremes are treated."""
     return pd.DataFrame([{"what": t.text(what), "how": t.text(how)} for what, how in TREATMENTS])
+
+
+def supplied_values(audited, t) -> pd.DataFrame:
+    """What was filled in, by column and way: table, column, how, source (the table it came from), supplied, gaps (rows that
+    had no usable value before), share of the gaps."""
+    found = audited.supplied.group_by("table", "column", "how", "from_table").agg(supplied=_.count()).to_pandas()
+    found["gaps"] = _gaps_before(audited, found)
+    found["share"] = found["supplied"] / found["gaps"]
+    order = {name: i for i, name in enumerate(tables.TABLES)}
+    found = found.sort_values(
+        ["table", "column", "supplied", "how", "from_table"],
+        ascending=[True, True, False, True, True],
+        key=lambda c: c.map(order) if c.name == "table" else c,
+        ignore_index=True,
+    )
+    return pd.DataFrame(
+        {
+            "table": [t.labels(name) for name in found["table"]],
+            "column": [t.labels(table, column) for table, column in zip(found["table"], found["column"], strict=True)],
+            "how": [t.text(HOW[how]) for how in found["how"]],
+            "source": [t.labels(name) for name in found["from_table"]],
+            **{name: found[name] for name in ("supplied", "gaps", "share")},
+        }
+    )
+
+
+def _gaps_before(audited, found: pd.DataFrame) -> list[int]:
+    """How many clean rows had no value before, of the column in each row of ``found``: those still without one, and those
+    that were given one. A reference that was found again in another system's numbers was a gap too."""
+    filled = found.groupby(["table", "column"])["supplied"].sum()
+    asked = [
+        audited.clean[table]
+        .agg(n=audited.clean[table][column].isnull().sum())
+        .mutate(at=ibis.literal(f"{table}.{column}"))
+        for table, column in filled.index
+    ]
+    if not asked:
+        return []
+    left = (ibis.union(*asked) if len(asked) > 1 else asked[0]).to_pandas().set_index("at")["n"]
+    before = {at: int(left[".".join(at)]) + int(n) for at, n in filled.items()}
+    return [before[at] for at in zip(found["table"], found["column"], strict=True)]
+
+
+def links_left(audited, t) -> pd.DataFrame:
+    """Rows whose car or customer no secondary key could tell: table, column, why, rows."""
+    left = audited.links[audited.links["how"].isin(list(NOT_FOUND))]
+    return pd.DataFrame(
+        {
+            "table": [t.labels(name) for name in left["table"]],
+            "column": [t.labels(table, column) for table, column in zip(left["table"], left["column"], strict=True)],
+            "why": [t.text(NOT_FOUND[how]) for how in left["how"]],
+            "rows": list(left["rows"]),
+        }
+    )
 
 
 def first_steps(facts: dict[str, dict], results: pd.DataFrame, t) -> list[tuple[str, str, str, dict]]:

@@ -237,10 +237,7 @@ def _derived_feed(plan: Plan, name: str) -> Feed | None:
     found = headers.match(tables.TABLES[name], plan.header.cells, plan.entry, plan.part)
     again = tables.SAID_AGAIN
     used = {
-        at
-        for feed in plan.feeds
-        for column, at in feed.columns.items()
-        if column not in again.get(feed.table.name, ())
+        at for feed in plan.feeds for column, at in feed.columns.items() if column not in again.get(feed.table.name, ())
     }
     columns, tells = found.columns, set(found.columns.values()) - used
     if name == "vehicles":
