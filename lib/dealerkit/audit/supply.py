@@ -78,6 +78,7 @@ def supplied(connection, done: Mapping[str, Checked], ledger: pd.DataFrame, as_o
         if params.supply.gaps_from_sources and _merged_across_sources(ledger, name):
             filling.offer_all(_from_sources(done[name], params))
         if name in _OFFERS:
+            filling.find_gaps()
             _OFFERS[name](filling, clean, as_of, params)
         if filling.offers:
             filled = engine.keep(connection, f"supplied_{name}", filling.filled())
@@ -91,12 +92,23 @@ def supplied(connection, done: Mapping[str, Checked], ledger: pd.DataFrame, as_o
 
 
 class _Filling:
-    """A clean table and what is offered for its gaps, the better offers first."""
+    """A clean table and what is offered for its gaps, the better offers first.
+
+    Attributes:
+        gaps: columns that some row has no value of.
+        offers: column → value, how it was found, table it came from.
+    """
 
     def __init__(self, rows: ir.Table, name: str):
-        self.rows, self.name = rows, name
+        self.rows, self.name, self.gaps = rows, name, frozenset()
         self.offers: dict[str, list[tuple[ir.Value, str, str]]] = {}
         self._joined, self._number = rows, 0
+
+    def find_gaps(self) -> None:
+        """Look which columns have gaps: nothing need be found for the others."""
+        names = tables.TABLES[self.name].names
+        counts = engine.counts(self.rows, {name: name for name in names}, {})
+        self.gaps = frozenset(name for name in names if counts[f"known {name}"] < counts["rows"])
 
     def offer(self, found: ir.Table, key: str, how: str, source: str, *columns: str) -> None:
         """Offer columns of ``found``, which has one row per ``key``."""
@@ -170,16 +182,16 @@ def _from_sources(checked: Checked, params: Params) -> ir.Table:
 
 def _for_vehicles(filling: _Filling, clean: Mapping[str, ir.Table], as_of: date, params: Params) -> None:
     give, cars, visits, sales = params.supply, clean["vehicles"], clean["service_orders"], clean.get("sales_orders")
-    if give.purchase_from_sales and sales is not None:
+    if give.purchase_from_sales and sales is not None and filling.gaps & {"purchased_on", "purchase_price_yuan"}:
         filling.offer(
             _purchases(cars, sales), "vin", "other_table", "sales_orders", "purchased_on", "purchase_price_yuan"
         )
-    if give.owner_from_sales_and_visits and "customers" in clean:
+    if give.owner_from_sales_and_visits and "customers" in clean and "customer_id" in filling.gaps:
         for name, owners in _owners(clean).items():
             filling.offer(owners, "vin", "other_table", name, "customer_id")
-    if give.plate_from_visits:
+    if give.plate_from_visits and "plate" in filling.gaps:
         filling.offer(_plates(cars, visits), "vin", "other_table", "service_orders", "plate")
-    if give.model_year_from_vin:
+    if give.model_year_from_vin and "model_year" in filling.gaps:
         first = visits.filter(_.vin.notnull()).group_by("vin").agg(seen_on=_.opened_at.min().date())
         without = cars.filter(_.model_year.isnull()).select("vin", "purchased_on").left_join(first, "vin")
         filling.offer(_model_years(without, as_of), "vin", "vin_year", "vehicles", "model_year")
@@ -247,18 +259,18 @@ def _model_years(cars: ir.Table, as_of: date) -> ir.Table:
 
 def _for_customers(filling: _Filling, clean: Mapping[str, ir.Table], as_of: date, params: Params) -> None:
     give = params.supply
-    if give.birth_and_gender_from_id:
+    if give.birth_and_gender_from_id and filling.gaps & {"birth_date", "gender"}:
         for column, value in _from_id(as_of).items():
             filling.offer_own(column, value, "id_number")
-    if give.region_from_plate and "vehicles" in clean:
+    if give.region_from_plate and "vehicles" in clean and "region" in filling.gaps:
         found = _plate_regions(clean["vehicles"], params.language)
         filling.offer(found, "customer_id", "plate_region", "vehicles", "region")
-    if give.region_from_id:
+    if give.region_from_id and "region" in filling.gaps:
         found = _id_regions(clean["customers"], params.language)
         filling.offer(found, "customer_id", "id_region", "customers", "region")
-    for (how, name), offers in _phones(clean, params).items():
+    for (how, name), offers in (_phones(clean, params) if "phone" in filling.gaps else {}).items():
         filling.offer(offers, "customer_id", how, name, "phone")
-    if give.name_from_visits and "vehicles" in clean:
+    if give.name_from_visits and "vehicles" in clean and "name" in filling.gaps:
         filling.offer(_names(clean), "customer_id", "other_table", "service_orders", "name")
 
 
@@ -365,7 +377,7 @@ def _names(clean: Mapping[str, ir.Table]) -> ir.Table:
 
 
 def _for_sales(filling: _Filling, clean: Mapping[str, ir.Table], as_of: date, params: Params) -> None:
-    if params.supply.purchase_from_sales and "vehicles" in clean:
+    if params.supply.purchase_from_sales and "vehicles" in clean and "price_yuan" in filling.gaps:
         sales = clean["sales_orders"].filter(_.price_yuan.isnull()).select("order_id", "vin", "delivered_on")
         cars = clean["vehicles"].select("vin", "purchased_on", price_yuan=_.purchase_price_yuan)
         same = sales.inner_join(cars, "vin").filter(_.purchased_on == _.delivered_on)

@@ -51,7 +51,8 @@ TREATMENTS = (
     (
         N_("Repeated keys"),
         N_(
-            "the fullest row stays, the others are merged into it by name; a key used for something else goes to quarantine."
+            "the fullest row of the most trusted source stays, the others are merged into it by name; a key used for "
+            "something else goes to quarantine."
         ),
     ),
     (N_("Extreme but possible values"), N_("are kept.")),
