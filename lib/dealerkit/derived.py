@@ -22,6 +22,15 @@ ROWS: dict[str, tuple[str, str]] = {
     "car_factors": ("a car in hand with its holder, as of the day of the report", "一辆在手车辆及其持有人（报告日）"),
     "car_panel": ("a car held on a day (origin), with what was known then", "某一基准日的一辆在手车辆及当时已知的信息"),
     "cars": ("a car with its holder, in hand or gone", "一辆车及其持有人（在手或已离开）"),
+    "identity_diary": (
+        "something that became of a person since a report before, with its reason",
+        "一位客户自上次报告以来的一次变动及其原因",
+    ),
+    "identity_map": (
+        "a customer record, delivered now or before, with its person and what lets the next report find it again",
+        "一条客户记录（本次或以前交付）及其所属客户，以及供下次报告识别的标记",
+    ),
+    "owner_left": ("a sign that a person no longer has a car", "某位客户不再拥有某辆车的一条证据"),
     "panel": ("a person on a day (origin), with what was known then", "某一基准日的一位客户及当时已知的信息"),
     "person_factors": ("a person with all factors, as of the day of the report", "一位客户及其全部因子（报告日）"),
     "person_records": ("a customer record of a source, with its person", "来源系统中的一条客户记录及其所属的客户"),

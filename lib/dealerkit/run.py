@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from IPython.display import display
 
-from dealerkit import charts, engine
+from dealerkit import charts, engine, memory
 from dealerkit import params as params_
 from dealerkit.cells import Cells
 from dealerkit.derived import one_row
@@ -290,8 +290,14 @@ class Run:
 
     def last_time(self) -> dict | None:
         """Facts of the newest report with a strictly earlier `as_of`: ``{"as_of": …, "facts": …}``, or None at the first report."""
-        earlier = [p for p in sorted(self.state.glob("snapshots/*.json")) if p.stem < self.as_of.isoformat()]
-        return json.loads(earlier[-1].read_text(encoding="utf-8")) if earlier else None
+        return memory.last_snapshot(self.state, self.as_of)
+
+    def memory(self) -> memory.Memory:
+        """What earlier reports and people left for joining records into persons.
+
+        Raises `UserError` for a file in the state folder that cannot be read or is not the kit's.
+        """
+        return memory.recall(self.state, self.as_of)
 
     # ---- what the page says --------------------------------------------------------------------------------------
 

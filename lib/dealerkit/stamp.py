@@ -2,7 +2,8 @@
 
 Writes below `build/<dealer>/`, each only when its content changes:
 
-- `.inputs`: every raw file with size and SHA-256, params, AS_OF, language, password there or not, refresh count;
+- `.inputs`: every raw file with size and SHA-256, params, AS_OF, language, password there or not, refresh count, and
+  what the kit remembers in `data/state/<dealer>/` (see `memory_changed` for what of it counts);
 - `.code/<stage>`: the cells of a notebook and every library file that they reach through imports;
 - `.code/render`: what turns executed notebooks into pages; `.code/dictionary`: what makes the data dictionary.
 
@@ -20,6 +21,7 @@ import sys
 import time
 
 DEALER_NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9_\-\u4e00-\u9fff]{0,63}")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?=\.)")
 NOTEBOOK = re.compile(r"([0-9]{2}-[a-z0-9-]+)\.ipynb")
 PACKAGE = "lib/dealerkit"
 # Nothing that a notebook shows depends on who starts it, on the invented dealers, or on the commands.
@@ -147,7 +149,35 @@ def inputs(dealer: str, hashes: Hashes, previous: dict) -> dict:
         "language": os.environ.get("REPORT_LANG", ""),
         "password": bool(os.environ.get("DEALERKIT_PASSWORD")),
         "refresh": refresh,
+        "state": state_files(f"data/state/{dealer}", hashes),
     }
+
+
+def state_files(folder: str, hashes: Hashes) -> dict[str, str]:
+    """SHA-256 of every file that the kit remembers, or people wrote for it; not what is being written."""
+    found = raw_files(folder) if os.path.isdir(folder) else []
+    return {os.path.relpath(p, folder): hashes.of(p, sha256_of) for p in found if not p.endswith((".part", ".tmp"))}
+
+
+def memory_changed(before: dict, now: dict, as_of: str) -> bool:
+    """Whether the state that a report as of the day reads has changed: files of strictly earlier days, and those without
+    a day in their name.
+
+    The report writes the files of its own day, and those of later days are not its business. While the day is not known
+    (nothing was built yet), all files count: the run is due anyway.
+    """
+
+    def read(files: dict) -> dict:
+        days = {name: DAY.match(os.path.basename(name)) for name in files}
+        return {name: files[name] for name, day in days.items() if not (day and as_of) or day[0] < as_of}
+
+    return read(before) != read(now)
+
+
+def built_as_of(build: str) -> str:
+    """The day of the report that stands in the build folder, or nothing."""
+    fact = _read_json(f"{build}/10-audit/facts.json").get("as_of")
+    return str(fact.get("value", "")) if isinstance(fact, dict) else ""
 
 
 # ---- code ------------------------------------------------------------------------------------------------------
@@ -342,7 +372,12 @@ def stamp(dealer: str) -> None:
     os.makedirs("build/.cache", mode=0o700, exist_ok=True)
     # What code reaches is the same for every dealer, and takes longest to find.
     hashes, code_hashes = Hashes(f"{build}/.hashcache"), Hashes("build/.cache/code.json")
-    content = inputs(dealer, hashes, _read_json(f"{build}/.inputs"))
+    before = _read_json(f"{build}/.inputs")
+    content = inputs(dealer, hashes, before)
+    kept = content | {"state": before.get("state", {})}
+    # With other inputs the day may be another one: then all that is there now counts as read.
+    if kept == before and not memory_changed(kept["state"], content["state"], content["as_of"] or built_as_of(build)):
+        content = kept
     stamps = stage_stamps(Library(code_hashes), code_hashes)
     hashes.save()
     code_hashes.save()

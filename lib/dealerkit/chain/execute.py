@@ -20,6 +20,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
+from dealerkit import memory
 from dealerkit import params as params_
 from dealerkit.chain.ends import KitError, scrubbed, write_log
 from dealerkit.chain.folders import Folders, stages
@@ -124,23 +125,12 @@ def _publish(part: Path, target: Path) -> None:
 
 
 def _remember(folders: Folders) -> None:
-    """One snapshot of the facts per as_of, for "since last time"; a rerun of the same day replaces its own."""
+    """What the next reports need of this one (see `memory`); a rerun of the same day replaces its own."""
     facts: dict = {}
     for path in sorted(folders.build.glob("[0-9][0-9]-*/facts.json")):
         facts |= json.loads(path.read_text(encoding="utf-8"))
-    os.makedirs(folders.snapshots, mode=0o700, exist_ok=True)
-    os.chmod(folders.snapshots.parent, 0o700)
     as_of = os.environ.get("AS_OF") or facts["as_of"]["value"]
-    path = folders.snapshots / f"{as_of}.json"
-    text = json.dumps(
-        {"as_of": as_of, "facts": {n: f["value"] for n, f in facts.items()}},
-        ensure_ascii=False,
-        sort_keys=True,
-        indent=1,
-    )
-    temporary = path.with_suffix(".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    memory.remember(folders.state, folders.build, as_of, {name: fact["value"] for name, fact in facts.items()})
 
 
 def _progress(folders: Folders, stage: str, seconds: float) -> None:

@@ -44,8 +44,12 @@ class Folders:
         return self.root / "reports" / self.dealer
 
     @property
+    def state(self) -> Path:
+        return self.root / "data/state" / self.dealer
+
+    @property
     def snapshots(self) -> Path:
-        return self.root / "data/state" / self.dealer / "snapshots"
+        return self.state / "snapshots"
 
     def page(self, stage: str) -> Path:
         return self.reports / page_name(stage)

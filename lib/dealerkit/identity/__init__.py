@@ -7,7 +7,6 @@ number; a phone on more records than one person can have.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,7 +18,9 @@ from ibis import _
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from dealerkit.engine import frame_of, keep
+from dealerkit.engine import frame_of
+from dealerkit.identity import decisions, diary, left, stable
+from dealerkit.memory import Memory
 from dealerkit.params import Params
 
 #: Rules in the order in which a merge is put down to them.
@@ -51,29 +52,55 @@ class Identified:
     Attributes:
         persons: one row per person: person_id, flags, the best value of each attribute, records.
         records: (source, customer_id) → person_id.
-        cars: one row per person and car held at ``as_of``.
+        cars: one row per person and car had by ``as_of``, in hand or left (see `left`).
         merges: rule → pairs of records it joined; ``kept_apart`` → pairs on one phone that contradict.
+        owner_left: what speaks for it that an owner no longer has a car (see `left`).
+        map: what the next report needs to keep the ids (see `stable`).
+        diary: what became of the persons of the last report and of those before (see `diary`).
+        decisions: decisions that were obeyed or wait for a record (see `decisions.counts`).
     """
 
     persons: pd.DataFrame
     records: pd.DataFrame
     cars: ir.Table
     merges: dict[str, int]
+    owner_left: ir.Table
+    map: pd.DataFrame
+    diary: pd.DataFrame
+    decisions: dict[str, int]
 
 
-def identify(connection, clean: dict[str, ir.Table], params: Params, as_of: date) -> Identified:
+def identify(
+    connection, clean: dict[str, ir.Table], params: Params, as_of: date, memory: Memory | None = None
+) -> Identified:
     """Join the records of ``clean`` into persons (see `Identified`); reads customers, vehicles, leads, sales and service
-    orders, and keeps the cars on the engine's connection."""
+    orders, and keeps the cars on the engine's connection.
+
+    Args:
+        memory: what earlier reports left (`run.memory()`); without it this is a first report.
+    """
+    memory = memory or Memory()
     nodes = _records(clean, params)
+    obeyed = decisions.forced(memory.decisions, nodes)
     edges, apart = _edges(clean, nodes, params)
-    group = _components(nodes, edges)
-    nodes = nodes.assign(group=group)
-    nodes["person_id"] = _person_ids(nodes, params.id_key).astype(object)
+    group = decisions.groups(len(nodes), edges, _components(nodes, edges), obeyed)
+    nodes = stable.with_prints(nodes.assign(group=group), params.id_key)
+    former = stable.follow(nodes, memory, params.id_key)
+    nodes["person_id"] = stable.assign(nodes, memory, params.id_key, former)
     records = nodes[["source", "customer_id", "person_id"]].sort_values(["source", "customer_id"], ignore_index=True)
-    cars = keep(connection, "cars", _cars(clean, records, as_of))
-    persons = _persons(nodes, cars)
+    kept = left.held_and_left(connection, clean, records, as_of, params)
+    links = pd.concat([obeyed.must.assign(rule="decision"), edges], ignore_index=True)
     counted = edges.drop_duplicates(["a", "b"])["rule"].value_counts()
-    return Identified(persons, records, cars, {r: int(counted.get(r, 0)) for r in RULES} | {"kept_apart": apart})
+    return Identified(
+        persons=_persons(nodes, kept.cars),
+        records=records,
+        cars=kept.cars,
+        merges={r: int(counted.get(r, 0)) for r in RULES} | {"kept_apart": apart},
+        owner_left=kept.owner_left,
+        map=stable.mapped(nodes, former, memory, as_of, params.id_key),
+        diary=diary.written(diary.entries(nodes, memory, as_of, former, links, obeyed.cannot), memory),
+        decisions=decisions.counts(memory.decisions, nodes),
+    )
 
 
 def _records(clean: dict[str, ir.Table], params: Params) -> pd.DataFrame:
@@ -193,38 +220,6 @@ def _connected(size: int, edges: pd.DataFrame) -> np.ndarray:
         (np.ones(len(edges), dtype=np.int8), (edges["a"].to_numpy(), edges["b"].to_numpy())), shape=(size, size)
     )
     return connected_components(graph, directed=False)[1]
-
-
-def _person_ids(nodes: pd.DataFrame, key: str) -> pd.Series:
-    """Keyed hash of the first (source, customer_id) of each group, so that a rerun finds the same ids."""
-    first = nodes.groupby("group")[["source", "customer_id"]].first()
-    secret = hashlib.blake2b(key.encode(), digest_size=32).digest()
-    ids = [
-        ("P" + hashlib.blake2b(f"{source}\x1f{record}".encode(), key=secret, digest_size=7).hexdigest())
-        for source, record in zip(first["source"], first["customer_id"], strict=True)
-    ]
-    return nodes["group"].map(pd.Series(ids, index=first.index, dtype=object))
-
-
-def _cars(clean: dict[str, ir.Table], records: pd.DataFrame, as_of: date) -> ir.Table:
-    """Cars bought by ``as_of``; in hand when neither disposed of nor traded in since. ``left_on``: the day of the
-    trade-in, None while the car is held or when only the export says that it is gone."""
-    ids = records[["customer_id", "person_id"]].drop_duplicates("customer_id")
-    who = ibis.memtable(ids, schema={"customer_id": "string", "person_id": "string"})
-    vehicles = clean["vehicles"]
-    held = vehicles.inner_join(who, "customer_id")
-    held = held.filter(held.purchased_on.isnull() | (held.purchased_on <= ibis.literal(as_of)))
-    gone = held.disposed_on.notnull() & (held.disposed_on <= ibis.literal(as_of))
-    held = held.mutate(left_reason=gone.ifelse("disposed", ibis.null("string")), left_on=ibis.null("date"))
-    if "sales_orders" in clean:
-        sales = clean["sales_orders"].filter(_.trade_in_vin.notnull() & (_.delivered_on <= ibis.literal(as_of)))
-        traded = sales.group_by(t_vin=_.trade_in_vin).agg(traded_on=_.delivered_on.max())
-        held = held.left_join(traded, held.vin == traded.t_vin).drop("t_vin", "left_on")
-        bought_after = held.purchased_on.notnull() & (held.purchased_on > held.traded_on)
-        left_on = bought_after.ifelse(ibis.null("date"), held.traded_on)
-        reason = held.left_reason.coalesce(left_on.notnull().ifelse("traded_in", ibis.null("string")))
-        held = held.mutate(left_reason=reason, left_on=left_on).drop("traded_on")
-    return held.mutate(in_hand=held.left_reason.isnull()).drop("customer_id")
 
 
 def _persons(nodes: pd.DataFrame, cars: ir.Table) -> pd.DataFrame:

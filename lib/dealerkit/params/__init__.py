@@ -29,6 +29,7 @@ from dealerkit.params.parts import (
     EngineParams,
     FileParams,
     GateParams,
+    IdentityParams,
     ImportanceParams,
     Names,
     OwnCheckParams,
@@ -95,6 +96,8 @@ class Params(Part):
     """Tolerances of the checks."""
     own_checks: tuple[OwnCheckParams, ...] = ()
     """Checks of the dealer's own, as conditions in SQL over the columns of a table."""
+    identity: IdentityParams = IdentityParams()
+    """How records become persons, and persons owners."""
     value: ValueParams = ValueParams()
     """How the value of a customer is expected."""
     windows: WindowParams = WindowParams()

@@ -307,6 +307,42 @@ class EngineParams(Part):
     """Memory above which the engine spills to disk; without it: the engine's own default."""
 
 
+class OwnerLeftParams(Part):
+    """How probable it is that an owner no longer has the car, by what speaks for it."""
+
+    traded_in: Share = 0.99
+    """The car was given in payment for another one."""
+    sold_again: Share = 0.98
+    """The car was sold here to somebody else afterwards."""
+    disposed: Share = 0.95
+    """The register says that the car was disposed of."""
+    registered_to_other: Share = 0.95
+    """The register names somebody else, who came after the last visit of the person."""
+    plate_moved: Share = 0.9
+    """The plate of the car was seen later on another car of the same person."""
+    other_owner_again: Share = 0.9
+    """Somebody else brought the car on two settled orders or more after the last visit of the person."""
+    other_owner: Share = 0.7
+    """Somebody else brought the car once."""
+    strong: Share = 0.85
+    """Evidence at least so probable ends the ownership; weaker evidence is listed only. Silence never ends it."""
+    silence_ratio: Positive = 2.0
+    """Nobody came with the car for more than so many of its usual intervals: silence."""
+    keep_months: Positive = 77
+    """Age at which half of the cars have been given up by their first owner."""
+    keep_shape: Positive = 6.0
+    """How closely around that age: the shape of a log-logistic distribution; larger is closer."""
+    silent_though_kept_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of the cars still owned that are silent all the same, since they go elsewhere or are driven little."""
+
+
+class IdentityParams(Part):
+    """How records become persons, and persons owners."""
+
+    owner_left: OwnerLeftParams = OwnerLeftParams()
+    """How probable it is that an owner no longer has the car."""
+
+
 class TargetParams(Part):
     """Targets, shown beside the actual values."""
 

@@ -1,0 +1,379 @@
+"""Who no longer owns a car: evidence with its day and a probability.
+
+Whoever is on the register with a car, bought it here, or brought it is taken for an owner of it until something says
+otherwise:
+
+- ``traded_in``: the car was given in payment for another one after the person had it;
+- ``sold_again``: the car was sold here to somebody else afterwards;
+- ``disposed``: the register says that it was disposed of (no day: known at delivery);
+- ``registered_to_other``: the register names somebody else, who came after the last visit or sale of the person (no day);
+- ``other_owner``: somebody else came with it on a settled order after the last visit of the person; ``other_owner_again``
+  from the second such order on;
+- ``plate_moved``: its plate was seen later on another car of the same person;
+- ``silence``: nobody came with it for much longer than usual. A weak sign: most who stay away still have the car.
+
+Somebody else is nobody who shares a phone with the person or the person's contacts, and nobody whom `relations` connects
+with the person or the car (driver, payer, household, fleet, family). Who came only between two visits of another person
+drove that person's car and never owned it.
+
+The probabilities are stated in the params (``identity.owner_left``); only evidence at least as probable as their
+``strong`` ends an ownership in ``cars``, and silence never does: cars kept and lost to the workshop would vanish from churn.
+The day is the one on which the evidence could be known, so that an earlier day sees nothing that came later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis import _
+
+from dealerkit.engine import frame_of, keep
+from dealerkit.messages import N_
+from dealerkit.params import Params
+
+#: Evidence → what the page calls it, in the order in which equally probable evidence is told.
+EVIDENCE = {
+    "traded_in": N_("Traded in"),
+    "sold_again": N_("Sold here to somebody else"),
+    "disposed": N_("Disposed of, by the register"),
+    "registered_to_other": N_("Registered to somebody else"),
+    "plate_moved": N_("Its plate is on another car of the owner"),
+    "other_owner_again": N_("Somebody else brought it twice or more"),
+    "other_owner": N_("Somebody else brought it once"),
+    "silence": N_("Long silence only"),
+}
+#: A car on more persons is a number typed for many cars, and nobody's.
+_MOST_PERSONS = 12
+#: A sale to somebody else so soon after the person is first known with the car is the same purchase.
+_SALE_APART_DAYS = 60
+#: Days after a sale within which somebody else's first visit does not speak against a buyer who never came.
+_NEVER_CAME_DAYS = 365
+_DAYS_PER_MONTH = 365.25 / 12
+
+
+@dataclass(frozen=True)
+class Left:
+    """Cars and who left them, both held by the engine.
+
+    Attributes:
+        cars: person × car: the columns of vehicles, person_id, held_from, left_reason, left_on, in_hand.
+        owner_left: person_id, vin, evidence, seen_on, probability.
+    """
+
+    cars: ir.Table
+    owner_left: ir.Table
+
+
+def held_and_left(
+    connection,
+    clean: dict[str, ir.Table],
+    records: pd.DataFrame,
+    as_of: date,
+    params: Params,
+    relations: pd.DataFrame | None = None,
+) -> Left:
+    """Who has or had which car by ``as_of``.
+
+    Args:
+        connection: engine connection; the results are kept on it.
+        clean: clean tables; vehicles and service_orders are needed, sales_orders, customers and contacts are used.
+        records: source, customer_id, person_id.
+        relations: person_id, other_person_id, vin, kind; further people who are not somebody else.
+    """
+    ids = records[["customer_id", "person_id"]].drop_duplicates("customer_id")
+    who = ibis.memtable(ids, schema={"customer_id": "string", "person_id": "string"})
+    met = keep(connection, "left_met", _met(clean, who, as_of))
+    pairs = keep(connection, "left_pairs", _pairs(clean, met, who, relations))
+    owners = keep(connection, "left_owners", _owners(met, pairs))
+    found = [_traded_in(clean, owners, who, as_of, params), *_succeeded(owners, pairs, params), _disposed(owners, params)]
+    found += [_plate_moved(clean, owners, params, as_of)]
+    found = [f for f in found if f is not None]
+    strong = keep(connection, "left_events", ibis.union(*found))
+    both = strong.union(_silent(owners, strong, params, as_of))
+    each = both.group_by(["person_id", "vin", "evidence"]).agg(seen_on=_.seen_on.min(), probability=_.probability.max())
+    owner_left = keep(connection, "owner_left", each)
+    return Left(keep(connection, "cars", _cars(clean, owners, pairs, owner_left, params)), owner_left)
+
+
+# ---- who had to do with which car ---------------------------------------------------------------------------------
+
+
+def _met(clean: dict[str, ir.Table], who: ir.Table, as_of: date) -> ir.Table:
+    """vin × person: on the register or not, bought when, came when; all by ``as_of``.
+
+    ``first_day`` and ``last_day`` are of visits and of the sale here, ``visits_from`` of visits only; ``known_1`` and
+    ``known_2`` are the days on which the first and the second visit were settled.
+    """
+    none, day = ibis.null("date"), ibis.literal(as_of)
+    vehicles = clean["vehicles"].filter(_.customer_id.notnull())
+    vehicles = vehicles.filter(_.purchased_on.isnull() | (_.purchased_on <= day))
+    gone_on = (vehicles.disposed_on <= day).ifelse(vehicles.disposed_on, none)
+    parts = [vehicles.select("vin", "customer_id", bought_on="purchased_on", gone_on=gone_on, what=ibis.literal("register"))]
+    if "sales_orders" in clean:
+        sales = clean["sales_orders"].filter(_.vin.notnull() & (_.delivered_on <= day))
+        parts.append(sales.select("vin", "customer_id", day="delivered_on", what=ibis.literal("sale")))
+    orders = clean["service_orders"].filter(_.vin.notnull() & _.customer_id.notnull() & _.opened_at.notnull())
+    orders = orders.mutate(day=_.opened_at.date(), known=_.settled_at.coalesce(_.opened_at).date())
+    orders = orders.filter((_.known <= day) & (_.day <= day)).select("vin", "customer_id", "day", "known", "order_id")
+    parts.append(orders.mutate(what=ibis.literal("visit")))
+    columns = {"bought_on": none, "gone_on": none, "day": none, "known": none, "order_id": ibis.null("string")}
+    parts = [p.mutate(**{c: v for c, v in columns.items() if c not in p.columns}) for p in parts]
+    events = ibis.union(*(p.select("vin", "customer_id", "what", *columns) for p in parts)).inner_join(who, "customer_id")
+    order = ibis.window(group_by=["vin", "person_id", "what"], order_by=["known", "order_id"])
+    e = events.mutate(turn=ibis.row_number().over(order))
+    visit, sale = e.what == "visit", e.what == "sale"
+    found = e.group_by(["vin", "person_id"]).agg(
+        registered=(e.what == "register").any(),
+        bought_on=e.bought_on.min(),
+        gone_on=e.gone_on.max(),
+        sale_on=e.day.max(where=sale),
+        visits=e.count(where=visit),
+        visits_from=e.day.min(where=visit),
+        first_day=e.day.min(),
+        last_day=e.day.max(),
+        known_1=e.known.min(where=visit & (e.turn == 0)),
+        known_2=e.known.min(where=visit & (e.turn == 1)),
+    )
+    began = ibis.least(found.first_day, found.bought_on)
+    return found.mutate(began=began, own=found.registered | found.sale_on.notnull())
+
+
+def _pairs(clean: dict[str, ir.Table], met: ir.Table, who: ir.Table, relations: pd.DataFrame | None) -> ir.Table:
+    """Two persons on one car who have nothing to do with one another: the columns of `_met` of the second begin with y_."""
+    crowd = met.group_by("vin").agg(persons=_.count()).filter(_.persons.between(2, _MOST_PERSONS))
+    few = met.semi_join(crowd, "vin")
+    other = few.rename({f"y_{c}": c for c in few.columns})
+    both = few.inner_join(other, few.vin == other.y_vin)
+    both = both.filter(both.person_id != both.y_person_id).drop("y_vin")
+    pairs = both.select("vin", "person_id", "y_person_id")
+    near = _near(clean, who, pairs)
+    kin = _kin(relations)
+    near = near if kin is None else near.union(pairs.semi_join(kin, ["person_id", "y_person_id"]))
+    return both.anti_join(near, ["vin", "person_id", "y_person_id"])
+
+
+def _near(clean: dict[str, ir.Table], who: ir.Table, pairs: ir.Table) -> ir.Table:
+    """Pairs on one car with a phone in common, their contacts' phones and those of the car's contacts included."""
+    customers = clean["customers"]
+    cards = [customers.select("customer_id", phone=customers[c]) for c in ("phone", "phone_alt")]
+    contacts = clean.get("contacts")
+    if contacts is not None:
+        cards.append(contacts.select("customer_id", "phone"))
+    phones = ibis.union(*cards).filter(_.phone.notnull()).inner_join(who, "customer_id")
+    phones = phones.select("person_id", "phone").distinct()
+    mine = pairs.inner_join(phones, "person_id").select("vin", "person_id", "y_person_id", "phone")
+    if contacts is not None:
+        of_car = contacts.filter(_.vin.notnull() & _.phone.notnull()).select("vin", "phone").distinct()
+        mine = mine.union(pairs.inner_join(of_car, "vin").select("vin", "person_id", "y_person_id", "phone"))
+    theirs = phones.rename(y_person_id="person_id")
+    found = mine.inner_join(theirs, ["y_person_id", "phone"]).select("vin", "person_id", "y_person_id")
+    return found.union(found.select("vin", person_id="y_person_id", y_person_id="person_id")).distinct()
+
+
+def _kin(relations: pd.DataFrame | None) -> ir.Table | None:
+    """Pairs of persons of one household, family or fleet, in both directions."""
+    if relations is None or relations.empty:
+        return None
+    known = relations[relations["kind"].isin(["household", "family", "fleet", "driver", "payer"])]
+    known = known[["person_id", "other_person_id"]].dropna().drop_duplicates().set_axis(["person_id", "y_person_id"], axis=1)
+    both = pd.concat([known, known.rename(columns={"person_id": "y_person_id", "y_person_id": "person_id"})])
+    return ibis.memtable(both.drop_duplicates(), schema={"person_id": "string", "y_person_id": "string"})
+
+
+def _owners(met: ir.Table, pairs: ir.Table) -> ir.Table:
+    """Those who may have owned the car: not who came only between two visits of another, nor who only came and is near to
+    another. ``preceded``: somebody else was there before."""
+    p = pairs
+    inside = ~p.own & (p.y_first_day < p.first_day) & (p.y_last_day > p.last_day)
+    told = p.group_by(["vin", "person_id"]).agg(
+        inside=inside.fill_null(False).any(), preceded=(p.y_last_day < p.first_day).fill_null(False).any()
+    )
+    told = met.left_join(told, ["vin", "person_id"]).drop("vin_right", "person_id_right")
+    return told.filter(~told.inside.fill_null(False)).drop("inside").mutate(preceded=told.preceded.fill_null(False))
+
+
+# ---- evidence -----------------------------------------------------------------------------------------------------
+
+
+def _evidence(rows: ir.Table, name: str, seen_on, probability: float) -> ir.Table:
+    return rows.select(
+        "person_id",
+        "vin",
+        evidence=ibis.literal(name),
+        seen_on=seen_on,
+        probability=ibis.literal(float(probability)).cast("float64"),
+    )
+
+
+def _traded_in(clean: dict[str, ir.Table], owners: ir.Table, who: ir.Table, as_of: date, params: Params) -> ir.Table | None:
+    if "sales_orders" not in clean:
+        return None
+    sales = clean["sales_orders"].filter(_.trade_in_vin.notnull() & (_.delivered_on <= ibis.literal(as_of)))
+    sales = sales.select("customer_id", vin="trade_in_vin", traded_on="delivered_on")
+    traders = who.rename(t_customer="customer_id", trader="person_id")
+    sales = sales.left_join(traders, sales.customer_id == traders.t_customer)
+    given = owners.inner_join(sales.select("vin", "traded_on", "trader"), "vin")
+    himself = (given.trader == given.person_id).fill_null(False)
+    before = given.began.isnull() | (given.began <= given.traded_on)
+    # the dealer may have sold it on: to who bought it later, or is first seen with it after somebody else traded it in
+    later = (given.sale_on > given.traded_on).fill_null(False)
+    later |= (given.registered & (given.bought_on > given.traded_on)).fill_null(False)
+    later |= ((given.first_day > given.traded_on) & ~himself).fill_null(False)
+    given = given.filter(before & ~later & (given.own | himself))
+    return _evidence(given, "traded_in", given.traded_on, params.identity.owner_left.traded_in)
+
+
+def _disposed(owners: ir.Table, params: Params) -> ir.Table:
+    gone = owners.filter(_.registered & _.gone_on.notnull())
+    return _evidence(gone, "disposed", ibis.null("date"), params.identity.owner_left.disposed)
+
+
+def _succeeded(owners: ir.Table, pairs: ir.Table, params: Params) -> list[ir.Table]:
+    """What somebody else's sale, entry in the register or visits say."""
+    given, p = params.identity.owner_left, pairs.semi_join(owners, ["vin", "person_id"])
+    apart = ibis.literal(_SALE_APART_DAYS)
+    sold = (p.y_sale_on.delta(p.began, unit="day") >= apart) & (p.sale_on.isnull() | (p.sale_on < p.y_sale_on))
+    sold &= ~(p.registered & (p.bought_on > p.y_sale_on)).fill_null(False)
+    sold &= p.own | (p.last_day < p.y_sale_on)
+    after = p.y_visits_from > p.last_day
+    # a buyer who never came may have bought for the one who comes
+    came = (p.visits > 0) | (p.y_visits_from.delta(p.last_day, unit="day") >= ibis.literal(_NEVER_CAME_DAYS))
+    other = p.filter(after & came)
+    return [
+        _evidence(p.filter(sold), "sold_again", _.y_sale_on, given.sold_again),
+        _evidence(other.filter(_.y_registered & ~_.registered), "registered_to_other", ibis.null("date"), given.registered_to_other),
+        _evidence(other, "other_owner", _.y_known_1, given.other_owner),
+        _evidence(other.filter(_.y_known_2.notnull()), "other_owner_again", _.y_known_2, given.other_owner_again),
+    ]
+
+
+def _plate_moved(clean: dict[str, ir.Table], owners: ir.Table, params: Params, as_of: date) -> ir.Table | None:
+    """A plate seen on one car and later on another one of the same owner."""
+    parts = []
+    orders = clean["service_orders"]
+    if "plate" in orders.columns:
+        seen = orders.filter(_.vin.notnull() & _.plate.notnull() & _.opened_at.notnull())
+        seen = seen.filter(seen.opened_at.date() <= ibis.literal(as_of))
+        parts.append(seen.group_by("vin", "plate").agg(first=_.opened_at.min().date(), last=_.opened_at.max().date()))
+    register = clean["vehicles"].filter(_.plate.notnull())
+    parts.append(register.select("vin", "plate", first=ibis.null("date"), last=ibis.null("date")))
+    plates = ibis.union(*parts).group_by(["vin", "plate"]).agg(first=_.first.min(), last=_.last.max())
+    shared = plates.mutate(cars=_.count().over(group_by="plate")).filter(_.cars.between(2, _MOST_PERSONS)).drop("cars")
+    mine = owners.filter(_.own).select("person_id", "vin", "began").inner_join(shared, "vin")
+    mine = mine.select("person_id", "vin", "began", "plate", "first", "last")
+    other = mine.rename({f"y_{c}": c for c in mine.columns})
+    both = mine.inner_join(other, (mine.person_id == other.y_person_id) & (mine.plate == other.y_plate))
+    both = both.filter(both.vin != both.y_vin)
+    seen_later = both.y_first > both.last
+    # the register tells the plate of the day of delivery only: then the car that came to the owner later has it
+    bought_later = (both.y_first.isnull() | both.last.isnull()) & (both.y_began > both.last.coalesce(both.began))
+    moved = both.filter(seen_later.fill_null(False) | bought_later.fill_null(False))
+    return _evidence(moved, "plate_moved", moved.y_first, params.identity.owner_left.plate_moved)
+
+
+def _silent(owners: ir.Table, strong: ir.Table, params: Params, as_of: date) -> ir.Table:
+    """Cars on the register with no other evidence, away for much longer than their visits usually lie apart.
+
+    With F the share of cars given up by an age (log-logistic, median ``keep_months``), L = 1 − (1 − F(now)) ÷ (1 − F(last seen))
+    is the chance that the car went since it was seen; silence is certain if it went, and has the stated chance if it did
+    not: L ÷ (L + (1 − L) × ``silent_though_kept_share``).
+    """
+    given = params.identity.owner_left
+    seen = owners.group_by("vin").agg(last=_.last_day.max(), first=_.visits_from.min(), n=_.visits.sum())
+    days = (seen.n > 1).ifelse(seen.last.delta(seen.first, unit="day") / (seen.n - 1), ibis.null("float64"))
+    seen = seen.mutate(own_days=days)
+    usual = seen.agg(usual_days=_.own_days.median())
+    s = owners.filter(_.registered).anti_join(strong, ["person_id", "vin"]).inner_join(seen, "vin").cross_join(usual)
+    away = ibis.literal(as_of).delta(s["last"], unit="day")
+    rhythm = ibis.greatest(s.own_days.coalesce(s.usual_days), 30.0)
+    s = s.mutate(away=away, seen_age=ibis.greatest(s["last"].delta(s.bought_on.coalesce(s.first_day), unit="day"), 0))
+    s = s.filter(away > given.silence_ratio * rhythm)
+
+    def still_held(age):
+        return 1 / (1 + (age / (given.keep_months * _DAYS_PER_MONTH)) ** given.keep_shape)
+
+    gone = 1 - still_held(s.seen_age + s.away) / still_held(s.seen_age)
+    chance = gone / (gone + (1 - gone) * given.silent_though_kept_share)
+    return s.select(
+        "person_id",
+        "vin",
+        evidence=ibis.literal("silence"),
+        seen_on=ibis.literal(as_of).cast("date"),
+        probability=chance.round(4).cast("float64"),
+    ).filter(_.probability.notnull())
+
+
+# ---- cars ---------------------------------------------------------------------------------------------------------
+
+
+def _cars(clean: dict[str, ir.Table], owners: ir.Table, pairs: ir.Table, owner_left: ir.Table, params: Params) -> ir.Table:
+    """Cars with their owners, in hand unless strong evidence says otherwise. ``left_on`` is the first day on which any of it
+    could be known, None where only what was delivered says it; ``held_from`` the day since which the owner is known or
+    told to have it."""
+    rank = {name: place for place, name in enumerate(EVIDENCE)}
+    firm = owner_left.filter((_.evidence != "silence") & (_.probability >= params.identity.owner_left.strong))
+    turn = ibis.cases(*((firm.evidence == name, place) for name, place in rank.items()), else_=len(rank))
+    best = ibis.window(group_by=["person_id", "vin"], order_by=[firm.probability.desc(), turn])
+    firm = firm.mutate(turn=ibis.row_number().over(best))
+    ended = firm.group_by(["person_id", "vin"]).agg(
+        left_reason=_.evidence.min(where=_.turn == 0), left_on=_.seen_on.min()
+    )
+    o = owners.left_join(ended, ["person_id", "vin"]).drop("person_id_right", "vin_right")
+    next_ = _next_owners(pairs, o, ended)
+    o = o.left_join(next_, ["person_id", "vin"]).drop("person_id_right", "vin_right")
+    o = o.filter(o.registered | o.left_reason.notnull() | o.next_owner.fill_null(False))
+    held_from = o.preceded.ifelse(o.first_day.coalesce(o.bought_on), o.began)
+    o = o.select("vin", "person_id", "left_reason", "left_on", held_from=held_from)
+    held = clean["vehicles"].drop("customer_id").inner_join(o, "vin")
+    return held.mutate(in_hand=held.left_reason.isnull())
+
+
+def _next_owners(pairs: ir.Table, owners: ir.Table, ended: ir.Table) -> ir.Table:
+    """person_id, vin, next_owner: who has the cars whose owner on the register has left, where that can be told: who bought it
+    here or brought it twice, has not left it either, and came last."""
+    register = owners.filter(_.registered)
+    stale = register.group_by("vin").agg(held=_.left_reason.isnull().any()).filter(~_.held)
+    p = pairs.filter(_.registered & ~_.y_registered & (_.y_sale_on.notnull() | (_.y_visits > 1)))
+    p = p.filter(p.y_first_day > p.last_day).semi_join(stale, "vin")
+    them = p.select("vin", "y_last_day", person_id="y_person_id").distinct()
+    them = them.semi_join(owners, ["vin", "person_id"]).anti_join(ended, ["vin", "person_id"])
+    order = ibis.window(group_by="vin", order_by=[ibis.desc("y_last_day"), "person_id"])
+    them = them.mutate(turn=ibis.row_number().over(order)).filter(_.turn == 0)
+    return them.select("person_id", "vin", next_owner=ibis.literal(True))
+
+
+# ---- the page -----------------------------------------------------------------------------------------------------
+
+
+def facts(cars: ir.Table, owner_left: ir.Table, params: Params) -> dict[str, tuple]:
+    """Facts of the sentence: cars whose owner has left, with a day or not, and those expected among the silent ones."""
+    strong = params.identity.owner_left.strong
+    gone = cars.filter(_.left_reason.notnull()).agg(n=_.count(), dated=_.left_on.count())
+    silent = owner_left.filter(_.evidence == "silence").agg(n=_.count(), expected=_.probability.cast("decimal(18,4)").sum())
+    [left], [quiet] = (frame_of(asked).to_dict("records") for asked in (gone, silent))
+    n = int(quiet["n"])
+    return {
+        "owner_left_cars": (int(left["n"]), int(left["n"]), "cars"),
+        "owner_left_dated_cars": (int(left["dated"]), int(left["n"]), "cars"),
+        "owner_left_strong": (strong, None, None),
+        "owner_silent_cars": (n, n, "owner_left"),
+        "owner_silent_gone_share": (float(quiet["expected"]) / n if n else None, n, "owner_left"),
+    }
+
+
+def summary(owner_left: ir.Table, t) -> pd.DataFrame:
+    """evidence (in words), cars, probability (mean) and latest day of it, in the order of `EVIDENCE`."""
+    told = owner_left.group_by("evidence").agg(
+        cars=_.count(),
+        total=_.probability.cast("decimal(18,4)").sum(),
+        dated=_.seen_on.count(),
+    )
+    found = frame_of(told).set_index("evidence")
+    found = found.reindex([name for name in EVIDENCE if name in found.index]).reset_index()
+    found["probability"] = (found["total"].astype(float) / found["cars"]).round(4)
+    found["evidence"] = [t.text(EVIDENCE[name]) for name in found["evidence"]]
+    return found[["evidence", "cars", "dated", "probability"]]
