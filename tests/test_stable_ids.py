@@ -50,7 +50,9 @@ class Months:
         return dict(zip(nodes["customer_id"], nodes["person_id"], strict=True))
 
     def told(self) -> list[tuple]:
-        return [tuple(row) for row in self.entries[["kind", "person_id", "other_person_id", "records_count", "why"]].values]
+        return [
+            tuple(row) for row in self.entries[["kind", "person_id", "other_person_id", "records_count", "why"]].values
+        ]
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_a_merge_keeps_the_id_of_the_larger_part(months):
     first = months(nodes_of("A", "BCD", "E"))
     links = pd.DataFrame({"a": [1, 0], "b": [2, 3], "rule": ["id_number", "phone"]})
     later = months(nodes_of("ABCD", "E"), links=links)
-    assert set(later[c] for c in "ABCD") == {first["B"]} and later["E"] == first["E"]
+    assert {later[c] for c in "ABCD"} == {first["B"]} and later["E"] == first["E"]
     assert months.told() == [("merged", first["B"], first["A"], 1, "phone")]
 
 
@@ -431,8 +433,15 @@ def test_no_file_decides_nothing(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_decisions_as_excel_saves_them(tmp_path, encoding, delimiter):
-    lines = ["same,dms,A,dms,B,是同一人,2026/9/1", ",,,,,,", " Different ,dms,A,dms, C ,,", "不同人,dms,A,dms,Z,,2026-09-01"]
-    given = decided(tmp_path, *(x.replace(",", delimiter) for x in lines), head=HEAD.replace(",", delimiter), encoding=encoding)
+    lines = [
+        "same,dms,A,dms,B,是同一人,2026/9/1",
+        ",,,,,,",
+        " Different ,dms,A,dms, C ,,",
+        "不同人,dms,A,dms,Z,,2026-09-01",
+    ]
+    given = decided(
+        tmp_path, *(x.replace(",", delimiter) for x in lines), head=HEAD.replace(",", delimiter), encoding=encoding
+    )
     nodes = nodes_of("A", "B", "C")
     must, cannot = decisions.forced(given, nodes)
     assert places(must) == [(0, 1)] and places(cannot) == [(0, 2)]
@@ -472,7 +481,9 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 
 def test_contradictions_are_named_with_their_lines(tmp_path):
-    given = decided(tmp_path, "same,dms,A,dms,B,,", "same,dms,B,dms,C,,", "different,dms,C,dms,A,,", "different,dms,A,dms,D,,")
+    given = decided(
+        tmp_path, "same,dms,A,dms,B,,", "same,dms,B,dms,C,,", "different,dms,C,dms,A,,", "different,dms,A,dms,D,,"
+    )
     with pytest.raises(UserErrors, match="line 4 says different, lines 2, 3 together say same"):
         decisions.checked(given)
     with pytest.raises(UserErrors, match="line 3 says different, line 2 says same"):
@@ -501,7 +512,9 @@ def identified(clean_of):
     )
 
     def run(*rows: tuple[str, str, str], memory: Memory | None = None):
-        given = pd.DataFrame(rows, columns=["verdict", "customer_a", "customer_b"]).assign(source_a="dms", source_b="dms")
+        given = pd.DataFrame(rows, columns=["verdict", "customer_a", "customer_b"]).assign(
+            source_a="dms", source_b="dms"
+        )
         old = memory or Memory()
         memory = Memory(ids=old.ids, as_of=old.as_of, diary=old.diary, decisions=given)
         return identify(*made, Params.model_validate({"dealer": "x", "display_name": "X"}), JUNE, memory)
@@ -518,7 +531,11 @@ def test_decisions_beat_every_rule(identified):
     assert groups(identified(("same", "D", "E"))) == ["ABC", "DE"]
     assert groups(identified(("different", "A", "B"))) in (["AC", "B", "D", "E"], ["A", "BC", "D", "E"])
     assert groups(identified(("different", "A", "B"), ("same", "B", "C"))) == ["A", "BC", "D", "E"]
-    assert groups(identified(("different", "A", "B"), ("different", "B", "C"), ("different", "A", "C")))[:3] == ["A", "B", "C"]
+    assert groups(identified(("different", "A", "B"), ("different", "B", "C"), ("different", "A", "C")))[:3] == [
+        "A",
+        "B",
+        "C",
+    ]
     assert groups(identified(("same", "A", "E"), ("different", "A", "B"), ("different", "C", "E"))) == ["AE", "BC", "D"]
     result = identified(("same", "A", "Z"))
     assert groups(result) == ["ABC", "D", "E"] and result.decisions == {"same": 0, "different": 0, "waiting": 1}

@@ -80,7 +80,11 @@ def last_snapshot(state: Path, as_of: date) -> dict | None:
         found = json.loads(earlier[-1].read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = None
-    if not isinstance(found, dict) or not isinstance(found.get("facts"), dict) or found.get("as_of") != earlier[-1].stem:
+    if (
+        not isinstance(found, dict)
+        or not isinstance(found.get("facts"), dict)
+        or found.get("as_of") != earlier[-1].stem
+    ):
         raise _foreign(earlier[-1], "it does not hold the facts of a report")
     return found
 

@@ -96,7 +96,11 @@ def _contradictions(given: pd.DataFrame) -> list[str]:
     for i, j, line in zip(a[~same], b[~same], lines[~same], strict=True):
         if way := _way(beside, i, j):
             joined = f"line{'s' if len(way) > 1 else ''} {', '.join(map(str, way))}"
-            found.append(f"line {line} says different, {joined} says same" if len(way) == 1 else f"line {line} says different, {joined} together say same")
+            found.append(
+                f"line {line} says different, {joined} says same"
+                if len(way) == 1
+                else f"line {line} says different, {joined} together say same"
+            )
     return found
 
 
@@ -145,7 +149,9 @@ def counts(decisions: pd.DataFrame, nodes: pd.DataFrame) -> dict[str, int]:
     at = _places(given, nodes)
     there = (at[0] >= 0) & (at[1] >= 0)
     said = given["verdict"].to_numpy(object)[there]
-    return {verdict: int((said == verdict).sum()) for verdict in ("same", "different")} | {"waiting": int((~there).sum())}
+    return {verdict: int((said == verdict).sum()) for verdict in ("same", "different")} | {
+        "waiting": int((~there).sum())
+    }
 
 
 def groups(size: int, edges: pd.DataFrame, group: np.ndarray, obeyed: Forced) -> np.ndarray:

@@ -81,7 +81,9 @@ def entries(
 
 def written(own: pd.DataFrame, memory: Memory) -> pd.DataFrame:
     """The whole diary: the entries of earlier reports, then this one's."""
-    both = pd.concat([memory.diary.reindex(columns=list(COLUMNS)), own], ignore_index=True) if len(memory.diary) else own
+    both = (
+        pd.concat([memory.diary.reindex(columns=list(COLUMNS)), own], ignore_index=True) if len(memory.diary) else own
+    )
     return both.astype({"records_count": "int64"})
 
 
@@ -101,7 +103,10 @@ def _rules(rows: pd.DataFrame, links: pd.DataFrame | None) -> pd.Series:
     ends = [former[links[end].to_numpy()] for end in ("a", "b")]
     other = ends[0] != ends[1]
     both = pd.concat(
-        [pd.DataFrame({"former": end[other], "rule": links["rule"].to_numpy()[other], "at": other.nonzero()[0]}) for end in ends]
+        [
+            pd.DataFrame({"former": end[other], "rule": links["rule"].to_numpy()[other], "at": other.nonzero()[0]})
+            for end in ends
+        ]
     )
     return both.dropna().sort_values("at", kind="stable").drop_duplicates("former").set_index("former")["rule"]
 
@@ -112,9 +117,7 @@ def _decided(rows: pd.DataFrame, apart: pd.DataFrame | None) -> set[tuple[str, s
         return set()
     a, b = (rows.iloc[apart[end].to_numpy()].reset_index(drop=True) for end in ("a", "b"))
     same = a["former"].notna() & (a["former"] == b["former"])
-    return {
-        (former, now) for end in (a[same], b[same]) for former, now in zip(end["former"], end["now"], strict=True)
-    }
+    return {(former, now) for end in (a[same], b[same]) for former, now in zip(end["former"], end["now"], strict=True)}
 
 
 # ---- the page ---------------------------------------------------------------------------------------------------

@@ -89,7 +89,11 @@ def held_and_left(
     met = keep(connection, "left_met", _met(clean, who, as_of))
     pairs = keep(connection, "left_pairs", _pairs(clean, met, who, relations))
     owners = keep(connection, "left_owners", _owners(met, pairs))
-    found = [_traded_in(clean, owners, who, as_of, params), *_succeeded(owners, pairs, params), _disposed(owners, params)]
+    found = [
+        _traded_in(clean, owners, who, as_of, params),
+        *_succeeded(owners, pairs, params),
+        _disposed(owners, params),
+    ]
     found += [_plate_moved(clean, owners, params, as_of)]
     found = [f for f in found if f is not None]
     strong = keep(connection, "left_events", ibis.union(*found))
@@ -112,7 +116,9 @@ def _met(clean: dict[str, ir.Table], who: ir.Table, as_of: date) -> ir.Table:
     vehicles = clean["vehicles"].filter(_.customer_id.notnull())
     vehicles = vehicles.filter(_.purchased_on.isnull() | (_.purchased_on <= day))
     gone_on = (vehicles.disposed_on <= day).ifelse(vehicles.disposed_on, none)
-    parts = [vehicles.select("vin", "customer_id", bought_on="purchased_on", gone_on=gone_on, what=ibis.literal("register"))]
+    parts = [
+        vehicles.select("vin", "customer_id", bought_on="purchased_on", gone_on=gone_on, what=ibis.literal("register"))
+    ]
     if "sales_orders" in clean:
         sales = clean["sales_orders"].filter(_.vin.notnull() & (_.delivered_on <= day))
         parts.append(sales.select("vin", "customer_id", day="delivered_on", what=ibis.literal("sale")))
@@ -122,7 +128,9 @@ def _met(clean: dict[str, ir.Table], who: ir.Table, as_of: date) -> ir.Table:
     parts.append(orders.mutate(what=ibis.literal("visit")))
     columns = {"bought_on": none, "gone_on": none, "day": none, "known": none, "order_id": ibis.null("string")}
     parts = [p.mutate(**{c: v for c, v in columns.items() if c not in p.columns}) for p in parts]
-    events = ibis.union(*(p.select("vin", "customer_id", "what", *columns) for p in parts)).inner_join(who, "customer_id")
+    events = ibis.union(*(p.select("vin", "customer_id", "what", *columns) for p in parts)).inner_join(
+        who, "customer_id"
+    )
     order = ibis.window(group_by=["vin", "person_id", "what"], order_by=["known", "order_id"])
     e = events.mutate(turn=ibis.row_number().over(order))
     visit, sale = e.what == "visit", e.what == "sale"
@@ -157,19 +165,19 @@ def _pairs(clean: dict[str, ir.Table], met: ir.Table, who: ir.Table, relations: 
 
 
 def _near(clean: dict[str, ir.Table], who: ir.Table, pairs: ir.Table) -> ir.Table:
-    """Pairs on one car with a phone in common, their contacts' phones and those of the car's contacts included."""
-    customers = clean["customers"]
-    cards = [customers.select("customer_id", phone=customers[c]) for c in ("phone", "phone_alt")]
-    contacts = clean.get("contacts")
+    """Pairs on one car of whom one has the phone of the other or of the other's contact, or of a contact of the car."""
+    customers, contacts = clean["customers"], clean.get("contacts")
+    own = ibis.union(*(customers.select("customer_id", phone=customers[c]) for c in ("phone", "phone_alt")))
+    own = own.filter(_.phone.notnull()).inner_join(who, "customer_id").select("person_id", "phone").distinct()
+    mine = pairs.inner_join(own, "person_id").select("vin", "person_id", "y_person_id", "phone")
     if contacts is not None:
-        cards.append(contacts.select("customer_id", "phone"))
-    phones = ibis.union(*cards).filter(_.phone.notnull()).inner_join(who, "customer_id")
-    phones = phones.select("person_id", "phone").distinct()
-    mine = pairs.inner_join(phones, "person_id").select("vin", "person_id", "y_person_id", "phone")
-    if contacts is not None:
-        of_car = contacts.filter(_.vin.notnull() & _.phone.notnull()).select("vin", "phone").distinct()
+        named = (
+            contacts.filter(_.phone.notnull()).inner_join(who, "customer_id").select("person_id", "phone").distinct()
+        )
+        of_car = contacts.filter(_.phone.notnull() & _.customer_id.isnull()).select("vin", "phone").distinct()
+        mine = mine.union(pairs.inner_join(named, "person_id").select("vin", "person_id", "y_person_id", "phone"))
         mine = mine.union(pairs.inner_join(of_car, "vin").select("vin", "person_id", "y_person_id", "phone"))
-    theirs = phones.rename(y_person_id="person_id")
+    theirs = own.rename(y_person_id="person_id")
     found = mine.inner_join(theirs, ["y_person_id", "phone"]).select("vin", "person_id", "y_person_id")
     return found.union(found.select("vin", person_id="y_person_id", y_person_id="person_id")).distinct()
 
@@ -179,7 +187,12 @@ def _kin(relations: pd.DataFrame | None) -> ir.Table | None:
     if relations is None or relations.empty:
         return None
     known = relations[relations["kind"].isin(["household", "family", "fleet", "driver", "payer"])]
-    known = known[["person_id", "other_person_id"]].dropna().drop_duplicates().set_axis(["person_id", "y_person_id"], axis=1)
+    known = (
+        known[["person_id", "other_person_id"]]
+        .dropna()
+        .drop_duplicates()
+        .set_axis(["person_id", "y_person_id"], axis=1)
+    )
     both = pd.concat([known, known.rename(columns={"person_id": "y_person_id", "y_person_id": "person_id"})])
     return ibis.memtable(both.drop_duplicates(), schema={"person_id": "string", "y_person_id": "string"})
 
@@ -209,7 +222,9 @@ def _evidence(rows: ir.Table, name: str, seen_on, probability: float) -> ir.Tabl
     )
 
 
-def _traded_in(clean: dict[str, ir.Table], owners: ir.Table, who: ir.Table, as_of: date, params: Params) -> ir.Table | None:
+def _traded_in(
+    clean: dict[str, ir.Table], owners: ir.Table, who: ir.Table, as_of: date, params: Params
+) -> ir.Table | None:
     if "sales_orders" not in clean:
         return None
     sales = clean["sales_orders"].filter(_.trade_in_vin.notnull() & (_.delivered_on <= ibis.literal(as_of)))
@@ -245,7 +260,12 @@ def _succeeded(owners: ir.Table, pairs: ir.Table, params: Params) -> list[ir.Tab
     other = p.filter(after & came)
     return [
         _evidence(p.filter(sold), "sold_again", _.y_sale_on, given.sold_again),
-        _evidence(other.filter(_.y_registered & ~_.registered), "registered_to_other", ibis.null("date"), given.registered_to_other),
+        _evidence(
+            other.filter(_.y_registered & ~_.registered),
+            "registered_to_other",
+            ibis.null("date"),
+            given.registered_to_other,
+        ),
         _evidence(other, "other_owner", _.y_known_1, given.other_owner),
         _evidence(other.filter(_.y_known_2.notnull()), "other_owner_again", _.y_known_2, given.other_owner_again),
     ]
@@ -310,7 +330,9 @@ def _silent(owners: ir.Table, strong: ir.Table, params: Params, as_of: date) -> 
 # ---- cars ---------------------------------------------------------------------------------------------------------
 
 
-def _cars(clean: dict[str, ir.Table], owners: ir.Table, pairs: ir.Table, owner_left: ir.Table, params: Params) -> ir.Table:
+def _cars(
+    clean: dict[str, ir.Table], owners: ir.Table, pairs: ir.Table, owner_left: ir.Table, params: Params
+) -> ir.Table:
     """Cars with their owners, in hand unless strong evidence says otherwise. ``left_on`` is the first day on which any of it
     could be known, None where only what was delivered says it; ``held_from`` the day since which the owner is known or
     told to have it."""
@@ -353,7 +375,9 @@ def facts(cars: ir.Table, owner_left: ir.Table, params: Params) -> dict[str, tup
     """Facts of the sentence: cars whose owner has left, with a day or not, and those expected among the silent ones."""
     strong = params.identity.owner_left.strong
     gone = cars.filter(_.left_reason.notnull()).agg(n=_.count(), dated=_.left_on.count())
-    silent = owner_left.filter(_.evidence == "silence").agg(n=_.count(), expected=_.probability.cast("decimal(18,4)").sum())
+    silent = owner_left.filter(_.evidence == "silence").agg(
+        n=_.count(), expected=_.probability.cast("decimal(18,4)").sum()
+    )
     [left], [quiet] = (frame_of(asked).to_dict("records") for asked in (gone, silent))
     n = int(quiet["n"])
     return {

@@ -49,7 +49,11 @@ def with_prints(nodes: pd.DataFrame, id_key: str) -> pd.DataFrame:
         return nodes
     texts = nodes.reindex(columns=["id_number", "phone", "name"]).astype(object)
     folded = texts["name"].str.lower().str.replace(r"[\s·.]+", "", regex=True)
-    made = {"id_print": texts["id_number"], "who_print": folded + "\x1f" + texts["phone"], "phone_print": texts["phone"]}
+    made = {
+        "id_print": texts["id_number"],
+        "who_print": folded + "\x1f" + texts["phone"],
+        "phone_print": texts["phone"],
+    }
     return nodes.assign(**{name: _hashed(values, id_key) for name, values in made.items()})
 
 

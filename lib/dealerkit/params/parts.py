@@ -332,7 +332,7 @@ class OwnerLeftParams(Part):
     """Age at which half of the cars have been given up by their first owner."""
     keep_shape: Positive = 6.0
     """How closely around that age: the shape of a log-logistic distribution; larger is closer."""
-    silent_though_kept_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    silent_though_kept_share: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of the cars still owned that are silent all the same, since they go elsewhere or are driven little."""
 
 
