@@ -17,6 +17,7 @@ from dealerkit.factors.events import (
     days_between,
     declined_lines,
     delivered,
+    holder_of,
     in_order,
     orders_of,
     person_of,
@@ -130,7 +131,7 @@ def _earlier(connection, clean, records, cars: ir.Table, visits: ir.Table, when:
         named=e.person_id.argmax(e.person_id.notnull().ifelse(e.event_no, ibis.null("int64"))),
         last_sold_on=e.sale.ifelse(e.day, ibis.null("date")).max(),
     )
-    held = beside(held, ["vin"], cars.group_by("vin").agg(holder=_.person_id.min()))
+    held = beside(held, ["vin"], holder_of(cars).rename(holder="person_id"))
     held = held.inner_join(clean["vehicles"].select("vin", "sold_here", bought_on=_.purchased_on), "vin")
     if gone is not None:
         g = up_to(gone, before)

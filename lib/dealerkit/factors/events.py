@@ -185,6 +185,12 @@ def person_of(records: pd.DataFrame) -> ir.Table:
     return ibis.memtable(ids, schema={"customer_id": "string", "person_id": "string"})
 
 
+def holder_of(cars: ir.Table) -> ir.Table:
+    """vin → person_id of who has the car in hand, else of one who had it."""
+    last = cars.in_hand.ifelse("0", "1") + cars.person_id
+    return cars.group_by("vin").agg(person_id=cars.person_id.argmin(last))
+
+
 def orders_of(clean: dict[str, ir.Table], told: Delivered) -> ir.Table:
     """Workshop orders with their ``day``. Where discounts were delivered at all, an order with a total and none has 0."""
     orders = clean["service_orders"].mutate(day=_.opened_at.date())
@@ -199,7 +205,7 @@ def orders_of(clean: dict[str, ir.Table], told: Delivered) -> ir.Table:
 def visits_of(clean: dict[str, ir.Table], who: ir.Table, cars: ir.Table, told: Delivered) -> ir.Table:
     """Orders with their person: the customer named on the order, else the holder of the car."""
     orders = beside(orders_of(clean, told), ["customer_id"], who.select("customer_id", w_person="person_id"))
-    joined = beside(orders, ["vin"], cars.group_by("vin").agg(h_person=_.person_id.min()))
+    joined = beside(orders, ["vin"], holder_of(cars).rename(h_person="person_id"))
     found = joined.mutate(person_id=joined.w_person.coalesce(joined.h_person))
     return in_order(found.filter(found.person_id.notnull()).drop("w_person", "h_person"), "person_id")
 

@@ -154,7 +154,8 @@ def _base(persons: pd.DataFrame, visits: ir.Table, bought: ir.Table, when: ir.Ta
 
 
 def _car_counts(visits: ir.Table, cars: ir.Table, when: ir.Table, as_of: date) -> ir.Table:
-    """What the cars on record say. A car without purchase date counts from its first visit, else at delivery only."""
+    """What the cars on record say. A car counts from the day since which its owner has it; without one from its first
+    visit, else at delivery only."""
     driven = visits.group_by(d_vin=_.vin).agg(first_day=_.day.min())
     known = cars.left_join(driven, cars.vin == driven.d_vin).select(
         "person_id",
@@ -166,7 +167,7 @@ def _car_counts(visits: ir.Table, cars: ir.Table, when: ir.Table, as_of: date) -
         "sold_here",
         "warranty_ends_on",
         "insurance_ends_on",
-        day=cars.purchased_on.coalesce(driven.first_day, ibis.literal(as_of)),
+        day=cars.held_from.coalesce(driven.first_day, ibis.literal(as_of)),
     )
     c = up_to(known, when)
     # That a car was disposed of is only known at delivery; a trade-in is known from its day.

@@ -12,9 +12,9 @@ otherwise:
 - ``plate_moved``: its plate was seen later on another car of the same person;
 - ``silence``: nobody came with it for much longer than usual. A weak sign: most who stay away still have the car.
 
-Somebody else is nobody who shares a phone with the person or the person's contacts, and nobody whom `relations` connects
-with the person or the car (driver, payer, household, fleet, family). Who came only between two visits of another person
-drove that person's car and never owned it.
+Somebody else is nobody whose phone is also that of the person, of the person's contacts (driver, payer, household) or of the
+car's: family and staff. Who came only between two visits of another person drove that person's car and never owned it. Who
+comes with the car again later had it all along.
 
 The probabilities are stated in the params (``identity.owner_left``); only evidence at least as probable as their
 ``strong`` ends an ownership in ``cars``, and silence never does: cars kept and lost to the workshop would vanish from churn.
@@ -68,26 +68,18 @@ class Left:
     owner_left: ir.Table
 
 
-def held_and_left(
-    connection,
-    clean: dict[str, ir.Table],
-    records: pd.DataFrame,
-    as_of: date,
-    params: Params,
-    relations: pd.DataFrame | None = None,
-) -> Left:
+def held_and_left(connection, clean: dict[str, ir.Table], records: pd.DataFrame, as_of: date, params: Params) -> Left:
     """Who has or had which car by ``as_of``.
 
     Args:
         connection: engine connection; the results are kept on it.
         clean: clean tables; vehicles and service_orders are needed, sales_orders, customers and contacts are used.
         records: source, customer_id, person_id.
-        relations: person_id, other_person_id, vin, kind; further people who are not somebody else.
     """
     ids = records[["customer_id", "person_id"]].drop_duplicates("customer_id")
     who = ibis.memtable(ids, schema={"customer_id": "string", "person_id": "string"})
     met = keep(connection, "left_met", _met(clean, who, as_of))
-    pairs = keep(connection, "left_pairs", _pairs(clean, met, who, relations))
+    pairs = keep(connection, "left_pairs", _pairs(clean, met, who))
     owners = keep(connection, "left_owners", _owners(met, pairs))
     found = [
         _traded_in(clean, owners, who, as_of, params),
@@ -150,7 +142,7 @@ def _met(clean: dict[str, ir.Table], who: ir.Table, as_of: date) -> ir.Table:
     return found.mutate(began=began, own=found.registered | found.sale_on.notnull())
 
 
-def _pairs(clean: dict[str, ir.Table], met: ir.Table, who: ir.Table, relations: pd.DataFrame | None) -> ir.Table:
+def _pairs(clean: dict[str, ir.Table], met: ir.Table, who: ir.Table) -> ir.Table:
     """Two persons on one car who have nothing to do with one another: the columns of `_met` of the second begin with y_."""
     crowd = met.group_by("vin").agg(persons=_.count()).filter(_.persons.between(2, _MOST_PERSONS))
     few = met.semi_join(crowd, "vin")
@@ -158,10 +150,7 @@ def _pairs(clean: dict[str, ir.Table], met: ir.Table, who: ir.Table, relations: 
     both = few.inner_join(other, few.vin == other.y_vin)
     both = both.filter(both.person_id != both.y_person_id).drop("y_vin")
     pairs = both.select("vin", "person_id", "y_person_id")
-    near = _near(clean, who, pairs)
-    kin = _kin(relations)
-    near = near if kin is None else near.union(pairs.semi_join(kin, ["person_id", "y_person_id"]))
-    return both.anti_join(near, ["vin", "person_id", "y_person_id"])
+    return both.anti_join(_near(clean, who, pairs), ["vin", "person_id", "y_person_id"])
 
 
 def _near(clean: dict[str, ir.Table], who: ir.Table, pairs: ir.Table) -> ir.Table:
@@ -180,21 +169,6 @@ def _near(clean: dict[str, ir.Table], who: ir.Table, pairs: ir.Table) -> ir.Tabl
     theirs = own.rename(y_person_id="person_id")
     found = mine.inner_join(theirs, ["y_person_id", "phone"]).select("vin", "person_id", "y_person_id")
     return found.union(found.select("vin", person_id="y_person_id", y_person_id="person_id")).distinct()
-
-
-def _kin(relations: pd.DataFrame | None) -> ir.Table | None:
-    """Pairs of persons of one household, family or fleet, in both directions."""
-    if relations is None or relations.empty:
-        return None
-    known = relations[relations["kind"].isin(["household", "family", "fleet", "driver", "payer"])]
-    known = (
-        known[["person_id", "other_person_id"]]
-        .dropna()
-        .drop_duplicates()
-        .set_axis(["person_id", "y_person_id"], axis=1)
-    )
-    both = pd.concat([known, known.rename(columns={"person_id": "y_person_id", "y_person_id": "person_id"})])
-    return ibis.memtable(both.drop_duplicates(), schema={"person_id": "string", "y_person_id": "string"})
 
 
 def _owners(met: ir.Table, pairs: ir.Table) -> ir.Table:
@@ -334,8 +308,9 @@ def _cars(
     clean: dict[str, ir.Table], owners: ir.Table, pairs: ir.Table, owner_left: ir.Table, params: Params
 ) -> ir.Table:
     """Cars with their owners, in hand unless strong evidence says otherwise. ``left_on`` is the first day on which any of it
-    could be known, None where only what was delivered says it; ``held_from`` the day since which the owner is known or
-    told to have it."""
+    could be known, None where only what was delivered says it; ``held_from`` the day since which the owner is told or
+    known to have it: the purchase; the first visit of who came after another owner; of who is not on the register, the day on
+    which that could be known. None for who is on the register without a purchase date and never came."""
     rank = {name: place for place, name in enumerate(EVIDENCE)}
     firm = owner_left.filter((_.evidence != "silence") & (_.probability >= params.identity.owner_left.strong))
     turn = ibis.cases(*((firm.evidence == name, place) for name, place in rank.items()), else_=len(rank))
@@ -348,7 +323,11 @@ def _cars(
     next_ = _next_owners(pairs, o, ended)
     o = o.left_join(next_, ["person_id", "vin"]).drop("person_id_right", "vin_right")
     o = o.filter(o.registered | o.left_reason.notnull() | o.next_owner.fill_null(False))
-    held_from = o.preceded.ifelse(o.first_day.coalesce(o.bought_on), o.began)
+    held_from = ibis.cases(
+        (o.next_owner.fill_null(False), o.sale_on.coalesce(o.known_2)),
+        (o.preceded, o.first_day.coalesce(o.bought_on)),
+        else_=o.bought_on.coalesce(o.first_day),
+    )
     o = o.select("vin", "person_id", "left_reason", "left_on", held_from=held_from)
     held = clean["vehicles"].drop("customer_id").inner_join(o, "vin")
     return held.mutate(in_hand=held.left_reason.isnull())
