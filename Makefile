@@ -19,7 +19,9 @@ override REPORT_LANG := $(value REPORT_LANG)
 override REFRESH := $(value REFRESH)
 override EXTRAS := $(value EXTRAS)
 override RAW := $(value RAW)
-export DEALER AS_OF REPORT_LANG REFRESH EXTRAS RAW
+override ID := $(value ID)
+override VIN := $(value VIN)
+export DEALER AS_OF REPORT_LANG REFRESH EXTRAS RAW ID VIN
 
 # The environment: .venv, or the conda environment of environment.yml when that is active.
 VENV := $(if $(filter dealerkit,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
@@ -50,7 +52,7 @@ R := reports/$(DEALERKIT_LOCKED)
 page = $R/$(if $(filter 90-summary,$1),index,$1).html
 PAGES := $(foreach stage,$(STAGES),$(call page,$(stage)))
 
-.PHONY: report verify $(STAGES)
+.PHONY: report verify customer vehicle $(STAGES)
 report: $R/cost.html
 	@echo "$R/index.html"
 
@@ -83,6 +85,10 @@ $R/dictionary.html: $B/.inputs $B/.code/dictionary
 $R/cost.html: $(PAGES) $R/dictionary.html
 	@$(SEALED) exec $(ASK) cost --dealer "$$DEALER"
 
+# One private page; whom it is about stays in the environment, out of every command line.
+customer vehicle: $B/20-customers.ipynb
+	@umask 077; $(SEALED) exec $(ASK) $@ --dealer "$$DEALER"
+
 verify: $(STAGES:%=$B/%.ipynb)
 	@DEALERKIT_VERIFY=1 $(SEALED) $(PY) -m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env $(STAGES:%=$B/%.ipynb)
 
@@ -100,7 +106,7 @@ KNOWN := $(strip $(foreach d,$(DEALERS),$(if $(findstring |$(DEALER)|,|$d|),$(if
 ANY_PYTHON := $(firstword $(wildcard $(PY)) python3)
 LOCK = -I -S lib/dealerkit/lock.py
 
-.PHONY: help env env-dev new-dealer report reports lab test bench lint format verify strings schema clean $(STAGES)
+.PHONY: help env env-dev new-dealer report reports customer vehicle lab test bench lint format verify strings schema clean $(STAGES)
 
 help: ## this list
 	@echo "make TARGET [DEALER=name] [AS_OF=2026-06-30] [REPORT_LANG=en|zh] [REFRESH=1 to read a database again]"
@@ -126,8 +132,10 @@ new-dealer: $(READY) ## params for your own exports: DEALER=name RAW=folder; cop
 
 report: $(if $(KNOWN),$(READY)) ## raw files of DEALER to reports/DEALER/index.html; only what changed runs
 verify: $(if $(KNOWN),$(READY_DEV)) ## run the notebooks of DEALER again and compare every output (nbval)
+customer: $(if $(KNOWN),$(READY)) ## private page of one customer of DEALER; ID=customer number, person id, phone, plate or VIN
+vehicle: $(if $(KNOWN),$(READY)) ## private page of one car of DEALER; VIN=VIN or plate
 $(STAGES): $(if $(KNOWN),$(READY))
-report verify $(STAGES):
+report verify customer vehicle $(STAGES):
 	+@$(SEALED) exec $(if $(KNOWN),$(PY),$(ANY_PYTHON)) $(LOCK) "$$DEALER" -- $(MAKE) --no-print-directory $@
 
 # File names in params/ that a dealer may have (the rest is refused by lock.py, one by one, and counts as failed).

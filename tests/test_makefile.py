@@ -34,6 +34,7 @@ case $command in
     render)
         if [ "$stage" = 90-summary ]; then page=index; else page=$stage; fi
         echo "$stage" > "reports/$dealer/$page.html" ;;
+    customer | vehicle) echo "build/$dealer/${command}s/P0.html" ;;
     dictionary | cost) echo "$command" > "reports/$dealer/$command.html" ;;
 esac
 """
@@ -197,6 +198,23 @@ def test_stage_target_makes_that_page_and_what_it_needs(project):
         "demo execute 20-customers",
         "demo render 20-customers",
     }
+
+
+def test_a_private_page_builds_what_it_needs_and_its_subject_stays_in_the_environment(project):
+    needed = {"demo execute 10-audit", "demo execute 20-customers"}
+    assert project.calls("customer", "DEALER=demo", "ID=13800138000") == needed | {"demo customer "}
+    assert "ID=13800138000" in (project.folder / "env-customer.log").read_text(encoding="utf-8").splitlines()
+    assert project.calls("vehicle", "DEALER=demo", "VIN=$(shell touch y)") == {"demo vehicle "}
+    assert "VIN=$(shell touch y)" in (project.folder / "env-vehicle.log").read_text(encoding="utf-8").splitlines()
+    assert not (project.folder / "y").exists()
+    done = project.make("customer", "DEALER=demo", ID="13800138000")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "build/demo/customers/P0.html\n", "")
+    shown = project.make("-n", "customer", "DEALER=demo", "ID=13800138000")
+    assert "13800138000" not in shown.stdout + shown.stderr
+    kept = {n for n, c in project.files().items() if b"13800138000" in c and n != "env-execute.log"}
+    assert kept == {"env-customer.log"}
+    project.append("params/demo.yaml", "# edited\n")
+    assert project.calls("customer", "DEALER=demo", "ID=1") == needed | {"demo customer "}
 
 
 RERUN = {

@@ -11,6 +11,9 @@ from dealerkit import chain, params
 from dealerkit.chain import cost, imports
 from dealerkit.errors import UserError
 
+#: Steps of a report, of which it is kept what they took.
+MEASURED = ("execute", "render", "dictionary")
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -26,6 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--raw", default="", help="the folder; without it data/raw/<dealer>")
     for name, text in (("dictionary", "the data dictionary"), ("cost", "the page on what the report took")):
         commands.add_parser(name, help=f"write {text}").add_argument("--dealer", required=True)
+    for name, text in (("customer", "the customer in ID"), ("vehicle", "the car in VIN, both of the environment")):
+        commands.add_parser(name, help=f"write the private page of {text}").add_argument("--dealer", required=True)
     schema = commands.add_parser("schema", help="write the JSON schema of params files")
     schema.add_argument("--check", action="store_true", help="only compare with what is there")
     strings = commands.add_parser("strings", help="collect translatable messages into the catalogues")
@@ -45,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     root = Path.cwd()
     try:
-        if given.command in ("execute", "render", "dictionary", "cost"):
+        if given.command in (*MEASURED, "cost", "customer", "vehicle"):
             return _chain(given, root)
         return {"schema": _schema, "strings": _strings, "demo": _demo, "new-dealer": _new_dealer}[given.command](
             given, root
@@ -59,7 +64,7 @@ def _chain(given: argparse.Namespace, root: Path) -> int:
     folders = chain.Folders(root, params.check_dealer_name(given.dealer))
     meter, named = cost.Meter(), [given.stage] if "stage" in given else []
     code = chain.guarded(folders, *(named or [given.command]), lambda: _step(given.command)(folders, *named))
-    if code == 0 and given.command != "cost":
+    if code == 0 and given.command in MEASURED:
         meter.keep(folders, given.command, *named)
     return code
 
@@ -71,6 +76,10 @@ def _step(command: str):
         from dealerkit.chain.execute import execute
 
         return execute
+    if command in ("customer", "vehicle"):
+        from dealerkit.chain import profiles
+
+        return getattr(profiles, command)
     from dealerkit.chain import pages
 
     return {"render": pages.render, "dictionary": pages.dictionary, "cost": cost.page}[command]

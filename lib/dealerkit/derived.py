@@ -38,6 +38,10 @@ ROWS: dict[str, tuple[str, str]] = {
         "a person or company, joined from the records of all sources",
         "由各来源记录合并而成的一位个人或企业客户",
     ),
+    "tags": (
+        "a tag of a person, or of a car and its holder, with the day since when",
+        "一位客户（或一辆车及其持有人）的一个标签及其起始日",
+    ),
     # segments
     "class_rules": ("a class of a scheme, with its rule", "一种分类方案中的一个类别及其规则"),
     "classes": ("a person with the class in each scheme", "一位客户及其在各分类方案中的类别"),

@@ -38,7 +38,7 @@ __all__ = ["Action", "Card", "Col", "Run", "open_run"]
 #: How a step between two values is written, where not like the values.
 _STEP_KINDS = {"share": "points", "score": "number", "persons": "count"}
 #: Columns that put the rows of a derived table in an order, the first ones first.
-_ORDERING = ("table", "check", "person_id", "origin", "vin", "file", "row", "source", "customer_id", "value")
+_ORDERING = ("table", "check", "person_id", "origin", "vin", "file", "row", "source", "customer_id", "tag", "value")
 
 
 def project_root() -> Path:

@@ -30,7 +30,7 @@ from dealerkit.warm import FOLDER
 
 
 def _refuse_bad_expressions(params: params_.Params) -> None:
-    """Refuse mistakes in own checks and own factors before the first stage runs, not when their stage comes."""
+    """Refuse mistakes in own checks, own factors and own tags before the first stage runs, not when their stage comes."""
     if params.own_checks:
         from dealerkit.audit import own
 
@@ -39,6 +39,10 @@ def _refuse_bad_expressions(params: params_.Params) -> None:
         from dealerkit import factors
 
         factors.check_own(params)
+    if params.own_tags:
+        from dealerkit import factors, tags
+
+        tags.check_own(params, factors.kinds(params))
 
 
 def execute(folders: Folders, stage: str) -> None:

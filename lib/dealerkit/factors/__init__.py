@@ -19,7 +19,7 @@ from dealerkit.factors.declared import (
     Factor,
     dictionary,
 )
-from dealerkit.factors.own import check_own
+from dealerkit.factors.own import check_own, kinds
 from dealerkit.factors.persons import at, person_factors
 
 __all__ = [
@@ -35,5 +35,6 @@ __all__ = [
     "car_panel",
     "check_own",
     "dictionary",
+    "kinds",
     "person_factors",
 ]

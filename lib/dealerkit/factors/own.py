@@ -95,6 +95,15 @@ def _kinds() -> dict[str, str]:
     return {f.name: "string" if f.name in _TEXTS else "float64" for f in PERSON_FACTORS}
 
 
+def kinds(params: Params) -> dict[str, str]:
+    """Factor of a person → its type in an expression: float64, or string; the own ones among them. `check_own` first."""
+    found = _kinds()
+    for place, own in enumerate(params.own_factors):
+        where = f"own_factors.{place}"
+        found[own.name] = _formula_kind(own, found, where) if own.formula else _events_kind(own, where, [])
+    return found
+
+
 def _formula_kind(own: OwnFactorParams, kinds: dict[str, str], where: str) -> str:
     key = called(f"{where}.formula", own.name)
     return _kind(expressions.value(ibis.table(kinds, name="factors"), own.formula, key), key)

@@ -34,8 +34,10 @@ from dealerkit.params.parts import (
     Names,
     OwnCheckParams,
     OwnFactorParams,
+    OwnTagParams,
     Part,
     SupplyParams,
+    TagParams,
     TargetParams,
     ValueParams,
     WindowParams,
@@ -53,7 +55,9 @@ __all__ = [
     "ImportanceParams",
     "OwnCheckParams",
     "OwnFactorParams",
+    "OwnTagParams",
     "Params",
+    "TagParams",
     "called",
     "check_dealer_name",
     "environment_language",
@@ -112,6 +116,10 @@ class Params(Part):
     """Windows of the churn model."""
     own_factors: tuple[OwnFactorParams, ...] = ()
     """Factors of the dealer's own."""
+    tags: TagParams = TagParams()
+    """Thresholds of the tags."""
+    own_tags: tuple[OwnTagParams, ...] = ()
+    """Tags of the dealer's own."""
     value_per_reachable_customer_yuan: Annotated[float, Field(ge=0)] = 0
     """Yuan a year that a reachable customer is worth; first estimate of what a data fault costs. 0: not estimated."""
     targets: TargetParams = TargetParams()
@@ -139,10 +147,10 @@ class Params(Part):
             raise ValueError("each key can be given once")
         return keys
 
-    @field_validator("own_factors")
+    @field_validator("own_factors", "own_tags")
     @classmethod
     def _once_each(cls, own):
-        names = [factor.name for factor in own]
+        names = [entry.name for entry in own]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"each name can be given once; twice or more: {', '.join(twice)}")
         return own

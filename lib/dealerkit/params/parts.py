@@ -368,6 +368,69 @@ class Names(Part):
     """Chinese."""
 
 
+class TagParams(Part):
+    """Thresholds of the tags; those of activity, loyalty and replacement are in `windows`, `classes` and `churn`."""
+
+    several_cars: Annotated[int, Field(ge=2)] = 2
+    """Who holds so many cars has several."""
+    fleet_cars: Annotated[int, Field(ge=2)] = 5
+    """Who holds so many cars has a fleet."""
+    household_persons: Annotated[int, Field(ge=2)] = 3
+    """So many persons or more of one household are a large household."""
+    warranty_days: Annotated[int, Field(ge=1, le=365)] = 60
+    """A warranty that ends within so many days is about to end."""
+    insurance_days: Annotated[int, Field(ge=1, le=365)] = 45
+    """An insurance that ends within so many days is about to end."""
+    finance_days: Annotated[int, Field(ge=1, le=365)] = 90
+    """A loan or lease that ends within so many days is about to end."""
+    service_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """A car is due for maintenance so many months after the last one,"""
+    service_km: Annotated[int, Field(ge=100, le=100_000)] = 10_000
+    """or after so many kilometres, whichever comes first."""
+    service_ahead_days: Annotated[int, Field(ge=0, le=180)] = 30
+    """Maintenance counts as due so many days ahead,"""
+    service_overdue_days: Annotated[int, Field(ge=1, le=730)] = 60
+    """and as overdue so many days after the day it was due."""
+    high_km: Annotated[int, Field(ge=1_000, le=2_000_000)] = 100_000
+    """A car with so many kilometres or more has run far."""
+    accident_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """An accident repair is told for so many months."""
+    declined_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """Work declined or put off, and not done since, is followed up for so many months."""
+    complaint_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """A complaint is told for so many months."""
+    open_outcomes: tuple[str, ...] = (
+        "open",
+        "pending",
+        "in progress",
+        "处理中",
+        "未处理",
+        "待处理",
+        "未解决",
+        "跟进中",
+    )
+    """Outcomes with which a complaint is not settled yet; capitals do not matter."""
+    response_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """An answer to a campaign is told for so many months."""
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.several_cars >= self.fleet_cars:
+            raise ValueError("fleet_cars must be above several_cars")
+        return self
+
+
+class OwnTagParams(Part):
+    """A tag of the dealer's own: a condition over the factors of a person."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=40)]
+    """Its name: small letters, digits and _, unlike that of any other tag."""
+    label: Annotated[Names, BeforeValidator(text_or_pair)]
+    """What people call it: one text, or {en: …, zh: …}."""
+    holds_when: str
+    """Condition in SQL over the factors of a person, own ones among them: `spend_yuan_24m > 8000 and is_company = 0`."""
+
+
 class OwnFactorParams(Part):
     """A factor of the dealer's own: what a person's events add up to, or a formula over other factors."""
 

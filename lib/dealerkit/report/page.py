@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ class PageContext:
         current: file name of this page.
         provenance: from `provenance`.
         foot: (file name, label) of pages that are linked from the foot only.
+        private: what the banner of a page says that holds personal values on purpose; empty for a page of the report.
     """
 
     language: str
@@ -66,6 +68,7 @@ class PageContext:
     current: str = ""
     provenance: Mapping[str, object] = field(default_factory=dict)
     foot: tuple[tuple[str, str], ...] = ()
+    private: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,14 +120,15 @@ def render(notebook: Path, out: Path, context: PageContext, known: Known | None 
 def write_page(
     items: Sequence[Item], out: Path, context: PageContext, t: Translator, known: Known | None = None
 ) -> None:
-    """Put the items into the template, check the page, and write it; see `render`."""
+    """Put the items into the template, check the page, and write it; see `render`. A private page may hold personal
+    values, and is written for its owner's eyes only."""
     out = Path(out)
     parts = [part for item in items for part in _parts(item)]
     items = [Item(_CHART_TEXTS.sub("", item.html), item.where, item.kind) for item in items]
     frame = [context.dealer, *(label for _, label in (*context.pages, *context.foot))]
     made = _provenance(context.provenance, t)
     parts += [("head of the page", "\n".join(frame)), *scan.shown(made, "of the provenance")]
-    if leaks := find_in(parts, known):
+    if not context.private and (leaks := find_in(parts, known)):
         raise LeakError(out.name, leaks)
     page = _assemble(items, context, t, made)
     if found := scan.loads(page):
@@ -137,13 +141,15 @@ def write_page(
             f"{out.name} was not written: {len(data):,} bytes, at most {MAX_BYTES:,} are allowed; "
             "show fewer rows or pictures"
         )
-    _write(out, data)
+    _write(out, data, 0o600 if context.private else 0o666)
 
 
-def _write(out: Path, data: bytes) -> None:
+def _write(out: Path, data: bytes, mode: int) -> None:
     temporary = out.with_name(f".{out.name}.part")
     try:
-        temporary.write_bytes(data)
+        temporary.unlink(missing_ok=True)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(data)
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
@@ -244,9 +250,10 @@ def _exporter() -> TemplateExporter:
     )
 
 
-@lru_cache(maxsize=1)
-def _css() -> str:
-    text = "".join((_TEMPLATE / name).read_text(encoding="utf-8") for name in ("tokens.css", "parts.css", "page.css"))
+@lru_cache(maxsize=2)
+def _css(private: bool) -> str:
+    names = ("tokens.css", "parts.css", "page.css", *(["profile.css"] if private else []))
+    text = "".join((_TEMPLATE / name).read_text(encoding="utf-8") for name in names)
     return re.sub(r"\s*\n\s*", "\n", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)).strip()
 
 
@@ -272,7 +279,7 @@ def _assemble(items: Sequence[Item], context: PageContext, t: Translator, made: 
         head,
         _SEAM_MARK.sub("", body),
         contents,
-        _css(),
+        _css(bool(context.private)),
         logo,
         as_of,
         made,
