@@ -312,6 +312,81 @@ def test_settings_are_inputs(built, setting):
     assert built.calls() == EXECUTE | RENDER
 
 
+# ---- what the kit remembers of earlier reports ---------------------------------------------------------------------
+
+
+def as_of(project: Project, day: str) -> None:
+    """What the audit of the stub would leave: the day of the report."""
+    project.write("build/demo/10-audit/facts.json", json.dumps({"as_of": {"value": day}}))
+
+
+STATE = ("snapshots/{}.json", "identity/{}.parquet", "diary/{}.parquet")
+
+
+@pytest.mark.parametrize("name", STATE)
+def test_only_what_is_strictly_older_makes_a_report_stale(built, name):
+    as_of(built, "2026-09-30")
+    for day in ("2026-09-30", "2026-10-31"):  # its own, and a later report's
+        built.write(f"data/state/demo/{name.format(day)}", "x")
+        assert built.calls() == set()
+        built.write(f"data/state/demo/{name.format(day)}", "y")
+        assert built.calls() == set()
+    path = built.write(f"data/state/demo/{name.format('2026-08-31')}", "x")
+    assert built.calls() == EXECUTE | RENDER
+    assert built.calls() == set()
+    path.write_text("y")
+    assert built.calls() == EXECUTE | RENDER
+    path.unlink()
+    assert built.calls() == EXECUTE | RENDER
+    assert built.calls() == set()
+
+
+def test_decisions_of_people_make_a_report_stale(built):
+    as_of(built, "2026-09-30")
+    built.write("data/state/demo/decisions.csv", "verdict\n")
+    assert built.calls() == EXECUTE | RENDER
+    for name in ("~$decisions.csv", ".decisions.csv.swp", "identity/2026-08-31.parquet.part"):
+        built.write(f"data/state/demo/{name}", "x")
+        assert built.calls() == set()
+    built.append("data/state/demo/decisions.csv", "same\n")
+    assert built.calls() == EXECUTE | RENDER
+
+
+def test_the_next_month_runs_once(built):
+    """Its day is known only after the audit; what was the report's own is older then, and was read."""
+    as_of(built, "2026-09-30")
+    for name in STATE:
+        built.write(f"data/state/demo/{name.format('2026-09-30')}", "x")
+    assert built.calls() == set()
+    built.write("data/raw/demo/october.csv", "id,name\n2,b\n")
+    assert built.calls() == EXECUTE | RENDER
+    as_of(built, "2026-10-31")
+    for name in STATE:
+        built.write(f"data/state/demo/{name.format('2026-10-31')}", "x")
+    assert built.calls() == set()
+
+
+def test_a_lost_build_with_its_state_runs_once(built):
+    for name in STATE:
+        built.write(f"data/state/demo/{name.format('2026-08-31')}", "x")
+        built.write(f"data/state/demo/{name.format('2026-09-30')}", "x")
+    shutil.rmtree(built.folder / "build/demo")
+    assert built.calls() >= EXECUTE
+    as_of(built, "2026-09-30")
+    assert built.calls() == set()
+
+
+def test_an_earlier_day_asked_for_reads_what_is_older_than_that(built):
+    asked = {"AS_OF": "2026-08-31"}
+    assert built.calls("report", "DEALER=demo", **asked) == EXECUTE | RENDER
+    as_of(built, "2026-08-31")
+    for day in ("2026-08-31", "2026-09-30"):
+        built.write(f"data/state/demo/snapshots/{day}.json", "x")
+    assert built.calls("report", "DEALER=demo", **asked) == set()
+    built.write("data/state/demo/snapshots/2026-07-31.json", "x")
+    assert built.calls("report", "DEALER=demo", **asked) == EXECUTE | RENDER
+
+
 def test_a_password_is_never_written(built):
     built.calls("report", "DEALER=demo", DEALERKIT_PASSWORD="open sesame")
     assert not [
