@@ -13,7 +13,7 @@ otherwise:
 - ``silence``: nobody came with it for much longer than usual. A weak sign: most who stay away still have the car.
 
 Somebody else is nobody whose phone is also that of the person, of the person's contacts (driver, payer, household) or of the
-car's: family and staff. Who came only between two visits of another person drove that person's car and never owned it. Who
+car's, and nobody whom `relations` ties to the person: family and staff. Who came only between two visits of another person drove that person's car and never owned it. Who
 comes with the car again later had it all along.
 
 The probabilities are stated in the params (``identity.owner_left``); only evidence at least as probable as their
@@ -68,18 +68,26 @@ class Left:
     owner_left: ir.Table
 
 
-def held_and_left(connection, clean: dict[str, ir.Table], records: pd.DataFrame, as_of: date, params: Params) -> Left:
+def held_and_left(
+    connection,
+    clean: dict[str, ir.Table],
+    records: pd.DataFrame,
+    as_of: date,
+    params: Params,
+    relations: pd.DataFrame | None = None,
+) -> Left:
     """Who has or had which car by ``as_of``.
 
     Args:
         connection: engine connection; the results are kept on it.
         clean: clean tables; vehicles and service_orders are needed, sales_orders, customers and contacts are used.
         records: source, customer_id, person_id.
+        relations: person_id, other_person_id, kind, source: further people who are not somebody else.
     """
     ids = records[["customer_id", "person_id"]].drop_duplicates("customer_id")
     who = ibis.memtable(ids, schema={"customer_id": "string", "person_id": "string"})
     met = keep(connection, "left_met", _met(clean, who, as_of))
-    pairs = keep(connection, "left_pairs", _pairs(clean, met, who))
+    pairs = keep(connection, "left_pairs", _pairs(clean, met, who, relations))
     owners = keep(connection, "left_owners", _owners(met, pairs))
     found = [
         _traded_in(clean, owners, who, as_of, params),
@@ -142,7 +150,7 @@ def _met(clean: dict[str, ir.Table], who: ir.Table, as_of: date) -> ir.Table:
     return found.mutate(began=began, own=found.registered | found.sale_on.notnull())
 
 
-def _pairs(clean: dict[str, ir.Table], met: ir.Table, who: ir.Table) -> ir.Table:
+def _pairs(clean: dict[str, ir.Table], met: ir.Table, who: ir.Table, relations: pd.DataFrame | None) -> ir.Table:
     """Two persons on one car who have nothing to do with one another: the columns of `_met` of the second begin with y_."""
     crowd = met.group_by("vin").agg(persons=_.count()).filter(_.persons.between(2, _MOST_PERSONS))
     few = met.semi_join(crowd, "vin")
@@ -150,7 +158,10 @@ def _pairs(clean: dict[str, ir.Table], met: ir.Table, who: ir.Table) -> ir.Table
     both = few.inner_join(other, few.vin == other.y_vin)
     both = both.filter(both.person_id != both.y_person_id).drop("y_vin")
     pairs = both.select("vin", "person_id", "y_person_id")
-    return both.anti_join(_near(clean, who, pairs), ["vin", "person_id", "y_person_id"])
+    near = _near(clean, who, pairs)
+    kin = _kin(relations)
+    near = near if kin is None else near.union(pairs.semi_join(kin, ["person_id", "y_person_id"]))
+    return both.anti_join(near, ["vin", "person_id", "y_person_id"])
 
 
 def _near(clean: dict[str, ir.Table], who: ir.Table, pairs: ir.Table) -> ir.Table:
@@ -169,6 +180,18 @@ def _near(clean: dict[str, ir.Table], who: ir.Table, pairs: ir.Table) -> ir.Tabl
     theirs = own.rename(y_person_id="person_id")
     found = mine.inner_join(theirs, ["y_person_id", "phone"]).select("vin", "person_id", "y_person_id")
     return found.union(found.select("vin", person_id="y_person_id", y_person_id="person_id")).distinct()
+
+
+def _kin(relations: pd.DataFrame | None) -> ir.Table | None:
+    """Pairs of persons of one household, family or company, and of contacts with their customers, in both directions. Not
+    of who drives a car by its orders: so does its next owner."""
+    if relations is None:
+        return None
+    ends = ["person_id", "other_person_id"]
+    told = relations["kind"].isin(["household", "family", "employee"]) | relations["source"].eq("contacts")
+    known = relations.loc[told, ends].dropna().drop_duplicates().set_axis(["person_id", "y_person_id"], axis=1)
+    both = pd.concat([known, known.rename(columns={"person_id": "y_person_id", "y_person_id": "person_id"})])
+    return ibis.memtable(both.drop_duplicates(), schema={"person_id": "string", "y_person_id": "string"})
 
 
 def _owners(met: ir.Table, pairs: ir.Table) -> ir.Table:
