@@ -131,7 +131,7 @@ def test_a_customers_page_holds_what_is_known_before_and_after_the_sale(ask, pro
         re.findall(r"<td>(?:sales lead|test drive|maintenance|repair|complaint|survey|care call|campaign)</td>", page)
     )
     assert "2 records of the sources" in text and "same phone" in text
-    assert "gone: disposed of" in text
+    assert "gone on 4 April 2024 · Disposed of, by the register" in text.replace("\u00a0", " ")
     assert text.index("Settle the complaint before anything else") < text.index("Ask about the work left over")
     assert "Front brake pads" in text
 

@@ -39,7 +39,7 @@ def _up_to(root: Path, stage: str) -> list[str]:
 
 def dictionary(folders: Folders) -> None:
     """Write the data dictionary page."""
-    from dealerkit import factors  # its engine is needed for no other page
+    from dealerkit import factors, tags  # their engine is needed for no other page
 
     params = folders.params()
     t = Translator(params_.environment_language(params))
@@ -54,6 +54,16 @@ def dictionary(folders: Folders) -> None:
     extra = [
         (t.text("Factors of persons"), frame[frame["table"] == "person_factors"], columns),
         (t.text("Factors of cars"), frame[frame["table"] == "car_factors"], columns),
+        (
+            t.text("Tags"),
+            tags.catalogue(params, t),
+            [
+                Col("tag", t.text("Tag")),
+                Col("label", t.text("Meaning")),
+                Col("class_label", t.text("Class")),
+                Col("rule", t.text("Rule")),
+            ],
+        ),
     ]
     folders.reports.mkdir(parents=True, exist_ok=True)
     dictionary_page(folders.reports / DICTIONARY[0], context(folders, params, DICTIONARY[0], ("dictionary",)), extra)

@@ -182,9 +182,9 @@ TAGS: tuple[Tag, ...] = (
       step=N_("Invite them to a first visit"), offer=True),
     # car
     T("new_energy", "car", N_("New-energy car"), N_("a plug-in or electric car in hand"),
-      lambda r: r.when(r.in_hand & r.energy_type.isin(["phev", "bev"]), r.bought_ago), ("energy_type",), of_car=True),
+      lambda r: r.when(r.in_hand & r.energy_type.isin(["phev", "bev"]), r.held_ago), ("energy_type",), of_car=True),
     T("bought_elsewhere", "car", N_("Bought elsewhere"), N_("a car in hand that was not bought here"),
-      lambda r: r.when(r.in_hand & ~r.sold_here, r.bought_ago), ("sold_here",), of_car=True),
+      lambda r: r.when(r.in_hand & ~r.sold_here, r.held_ago), ("sold_here",), of_car=True),
     T("warranty_ends", "car", N_("Warranty about to end"), N_("the warranty of a car in hand ends within {warranty_days:days}"),
       lambda r: _ending(r, r.warranty_left, r.params.tags.warranty_days), ("warranty_left",), of_car=True, step=N_("Offer a check before the warranty ends, and its extension"), offer=True),
     T("insurance_ends", "car", N_("Insurance about to end"), N_("the insurance of a car in hand ends within {insurance_days:days}"),

@@ -106,14 +106,26 @@ def car_rows(connection, given: Given) -> ir.Table:
         "energy_type",
         sold_here=cars.sold_here.cast("boolean"),
         bought_ago=given.ago(cars.purchased_on),
+        held_ago=given.ago(_held_from(cars)),
         warranty_left=given.left(cars.warranty_ends_on),
         insurance_left=given.left(cars.insurance_ends_on),
         finance_left=given.left(cars.finance_ends_on),
-        gone_ago=given.ago(cars.left_on.coalesce(cars.disposed_on)),
+        gone_ago=given.ago(_gone_on(cars)),
     )
     tables = [_workshop(given)] + ([_left_work(given)] if "service_lines" in given.clean else [])
     wide = _beside(base, "vin", tables)
     return keep(connection, "tag_cars", wide.mutate(service_due_ago=_service_due_ago(wide, given.params)))
+
+
+def _held_from(cars: ir.Table) -> ir.DateValue:
+    """Since when the holder has the car, as far as told; else since its purchase."""
+    return cars.held_from.coalesce(cars.purchased_on)
+
+
+def _gone_on(cars: ir.Table) -> ir.DateValue:
+    """The day on which the car left its holder, where it is told."""
+    disposed = (cars.left_reason == "disposed").ifelse(cars.disposed_on, ibis.null("date"))
+    return cars.left_on.coalesce(disposed)
 
 
 def _service_due_ago(car: ir.Table, params: Params) -> ir.IntegerValue:
@@ -217,22 +229,20 @@ def _visits(given: Given) -> ir.Table:
 def _held(given: Given) -> ir.Table:
     """Cars in hand, since when there are so many, since when any, and since when the last one is gone, by person_id."""
     cars, tags = given.cars, given.params.tags
-    cars = cars.mutate(
-        bought_ago=given.ago(cars.purchased_on), gone_ago=given.ago(cars.left_on.coalesce(cars.disposed_on))
-    )
+    cars = cars.mutate(held_ago=given.ago(_held_from(cars)), gone_ago=given.ago(_gone_on(cars)))
     made = cars.group_by("person_id").agg(
         cars_held=cars.in_hand.cast("int64").sum(),
-        bought=cars.bought_ago.collect(where=cars.in_hand & cars.bought_ago.notnull()),
-        held_ago=cars.bought_ago.max(where=cars.in_hand),
+        held=cars.held_ago.collect(where=cars.in_hand & cars.held_ago.notnull()),
+        held_ago=cars.held_ago.max(where=cars.in_hand),
         left_ago=cars.gone_ago.min(where=~cars.in_hand),
     )
-    # The car that made it so many is that one's latest of the first so many; unknown where a purchase is.
-    known = made.bought.length() == made.cars_held
-    days = made.bought.sort()
+    # The earliest days first: the one with that number made it so many. Unknown where the day of any car is.
+    known = made.held.length() == made.cars_held
+    days = made.held.sort()
     return made.mutate(
         several_ago=known.ifelse(days[-tags.several_cars], ibis.null("int64")),
         fleet_ago=known.ifelse(days[-tags.fleet_cars], ibis.null("int64")),
-    ).drop("bought")
+    ).drop("held")
 
 
 def _bought(given: Given) -> ir.Table:

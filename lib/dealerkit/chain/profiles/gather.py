@@ -9,6 +9,7 @@ import pandas as pd
 from dealerkit import factors, tags
 from dealerkit.chain.profiles import events
 from dealerkit.chain.profiles.built import Built
+from dealerkit.identity import diary, left
 from dealerkit.messages import N_
 from dealerkit.report.profile import CarProfile, CustomerProfile
 
@@ -37,6 +38,7 @@ def customer(built: Built, person_id: str, t) -> CustomerProfile:
         person=person,
         records=_records(built, mine),
         relations=_relations(built, person_id, t),
+        diary=_diary(built, person_id, t),
         cars=cars,
         events=events.joined(happened, built.as_of),
         tags=_tags(built, t, person_id=[person_id]),
@@ -168,17 +170,43 @@ def _relations(built: Built, person_id: str, t) -> pd.DataFrame:
     return rows.sort_values(["kind", "other_person_id"], ignore_index=True).reindex(columns=columns)
 
 
+def _diary(built: Built, person_id: str, t) -> pd.DataFrame:
+    """What became of the person's id, in words: as_of, what, other_person_id; the latest first."""
+    rows = [built.rows("identity_diary", **{column: [person_id]}) for column in ("person_id", "other_person_id")]
+    rows = pd.concat(rows, ignore_index=True)
+    if rows.empty:
+        return pd.DataFrame(columns=["as_of", "what", "other_person_id"])
+    rows = rows.drop_duplicates().sort_values(["as_of", "kind", "other_person_id"], ascending=[False, True, True])
+    other = rows["other_person_id"].where(rows["other_person_id"] != person_id, rows["person_id"])
+    what = [t.text(diary.KINDS[kind]) for kind in rows["kind"]]
+    return rows.assign(other_person_id=other, what=what)[["as_of", "what", "other_person_id"]].reset_index(drop=True)
+
+
 def _cars(built: Built, cars: pd.DataFrame) -> pd.DataFrame:
-    """Cars with what is known of them now, those in hand first; with their stage when page 50 was built."""
+    """Cars with what is known of them now, those in hand first, and what speaks for it that they are gone (in words, the most
+    probable); with their stage when page 50 was built."""
     cars = cars.sort_values(["in_hand", "purchased_on", "vin"], ascending=[False, False, True], ignore_index=True)
     stages = built.rows("car_stages", vin=cars["vin"].tolist())
     if len(stages):
         cars = cars.merge(stages[["person_id", "vin", "stage"]], on=["person_id", "vin"], how="left")
+    cars = cars.merge(_evidence(built, cars), on=["person_id", "vin"], how="left")
     known = built.rows("car_factors", vin=cars["vin"].tolist())
     if len(known):
         named = known[["person_id", "vin", "recency_days", "visits_count_all", "odometer_km_last"]]
         cars = cars.merge(named, on=["person_id", "vin"], how="left")
     return cars
+
+
+def _evidence(built: Built, cars: pd.DataFrame) -> pd.DataFrame:
+    """The most probable evidence that an owner left a car: person_id, vin, evidence (as a message), left_probability."""
+    found = built.rows("owner_left", vin=cars["vin"].tolist())
+    if found.empty:
+        return pd.DataFrame({c: pd.Series(dtype=object) for c in ("person_id", "vin", "evidence", "left_probability")})
+    order = {name: place for place, name in enumerate(left.EVIDENCE)}
+    found = found.assign(order=found["evidence"].map(order), evidence=found["evidence"].map(left.EVIDENCE))
+    found = found.sort_values(["probability", "order"], ascending=[False, True]).drop_duplicates(["person_id", "vin"])
+    found = found.rename(columns={"probability": "left_probability"})
+    return found[["person_id", "vin", "evidence", "left_probability"]]
 
 
 def _owners(built: Built, vin: str, held: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:

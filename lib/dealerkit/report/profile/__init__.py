@@ -30,7 +30,8 @@ class CustomerProfile:
         records: records of the sources that were joined: source, customer_id, name, phone, phone_alt, id_number,
             birth_date, address, created_on, source_channel, joined_by (keys shared with another), probability.
         relations: kind, other_person_id, name, phone, vin, since.
-        cars: cars in hand first, then those that are gone.
+        diary: as_of, what, other_person_id: what became of the person's id.
+        cars: cars in hand first, then those that are gone; evidence, left_probability: that they are.
         events: day, lane, kind, what, detail, yuan, vin, tone; the latest first.
         tags: place (in the catalogue), tag, label, class, class_label, rule, since, vin, step, offer.
         numbers: factors of the person.
@@ -45,6 +46,7 @@ class CustomerProfile:
     person: dict
     records: pd.DataFrame
     relations: pd.DataFrame
+    diary: pd.DataFrame
     cars: pd.DataFrame
     events: pd.DataFrame
     tags: pd.DataFrame

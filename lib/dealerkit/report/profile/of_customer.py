@@ -21,12 +21,6 @@ _KINDS = {
     "fleet": N_("same fleet"),
 }
 _KEYS = {"id_number": N_("same ID number"), "phone": N_("same phone"), "name": N_("same name")}
-_LEFT = {
-    "disposed": N_("disposed of"),
-    "traded_in": N_("traded in"),
-    "other_owner": N_("another owner came with it"),
-    "silence": N_("not seen for long"),
-}
 _STAGES = {
     "potential": N_("potential"),
     "new": N_("new car period"),
@@ -58,6 +52,7 @@ def parts(known: CustomerProfile, t) -> list[str]:
         fragments.heading(t.text("How records became this customer")),
         _records(known, t),
         _relations(known, names, t),
+        _diary(known, t),
     ]
     return [part for part in made if part]
 
@@ -140,23 +135,31 @@ def _cars(known: CustomerProfile, names: dict, t) -> str:
 
 
 def _car(car: dict, names: dict, t) -> dict:
-    if car["in_hand"]:
-        stage = car.get("stage")
-        state = t.text(_STAGES[stage]) if stage in _STAGES else t.text("in hand")
-    else:
-        gone = car["left_on"] if pd.notna(car["left_on"]) else car["disposed_on"]
-        why = t.text(_LEFT.get(car["left_reason"], str(car["left_reason"])))
-        state = t.say(N_("gone: {why:text}"), why=why) + (f" · {sheets.day(gone, t)}" if pd.notna(gone) else "")
+    state = [_state(car, t)]
+    if isinstance(car["evidence"], str):
+        chance = t.value(float(car["left_probability"]), "share")
+        told = {"why": t.text(car["evidence"]), "chance": chance}
+        doubt = N_("perhaps gone ({chance:text}): {why:text}") if car["in_hand"] else N_("{why:text} ({chance:text})")
+        state.append(t.say(doubt, **told))
     km = [v for v in (car.get("odometer_km_last"), car["odometer_km"]) if v is not None and pd.notna(v)]
     return {
         "car": names[car["vin"]],
-        "state": state,
+        "state": " · ".join(state),
         "bought": sheets.day(car["purchased_on"], t),
         "km": max(km) if km else None,
         "warranty": sheets.day(car["warranty_ends_on"], t),
         "insurance": sheets.day(car["insurance_ends_on"], t),
         "vin": car["vin"],
     }
+
+
+def _state(car: dict, t) -> str:
+    """In hand, with its stage when that is known; or gone, with the day."""
+    if car["in_hand"]:
+        stage = car.get("stage")
+        return t.text(_STAGES[stage]) if stage in _STAGES else t.text("in hand")
+    gone = car["left_on"] if pd.notna(car["left_on"]) else car["disposed_on"]
+    return t.say(N_("gone on {day:text}"), day=sheets.day(gone, t)) if pd.notna(gone) else t.text("gone")
 
 
 def _scores(known: CustomerProfile, names: dict, t) -> list[str]:
@@ -241,3 +244,18 @@ def _relations(known: CustomerProfile, names: dict, t) -> str:
         Col("other_person_id", t.text("Person id")),
     ]
     return fragments.table(frame.head(sheets.EVENTS), columns, t, t.text("Related customers"))
+
+
+def _diary(known: CustomerProfile, t) -> str:
+    if known.diary.empty:
+        return ""
+    frame = known.diary.assign(
+        as_of=[sheets.day(day, t) for day in known.diary["as_of"]],
+        other_person_id=sheets.or_dash(known.diary["other_person_id"]),
+    )
+    columns = [
+        Col("as_of", t.text("Report")),
+        Col("what", t.text("Event")),
+        Col("other_person_id", t.text("Other person id")),
+    ]
+    return fragments.table(frame.head(sheets.EVENTS), columns, t, t.text("What became of this customer's id"))
