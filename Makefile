@@ -52,7 +52,7 @@ R := reports/$(DEALERKIT_LOCKED)
 page = $R/$(if $(filter 90-summary,$1),index,$1).html
 PAGES := $(foreach stage,$(STAGES),$(call page,$(stage)))
 
-.PHONY: report verify customer vehicle $(STAGES)
+.PHONY: report verify fixlist customer vehicle $(STAGES)
 report: $R/cost.html
 	@echo "$R/index.html"
 
@@ -89,6 +89,10 @@ $R/cost.html: $(PAGES) $R/dictionary.html
 customer vehicle: $B/20-customers.ipynb
 	@umask 077; $(SEALED) exec $(ASK) $@ --dealer "$$DEALER"
 
+# What staff can mend, from the tables of the audit; never written over what they have filled in.
+fixlist: $B/10-audit.ipynb
+	@$(SEALED) exec $(ASK) fixlist --dealer "$$DEALER"
+
 verify: $(STAGES:%=$B/%.ipynb)
 	@DEALERKIT_VERIFY=1 $(SEALED) $(PY) -m pytest -q -p no:cacheprovider -p no:xdist --nbval --nbval-current-env $(STAGES:%=$B/%.ipynb)
 
@@ -106,7 +110,7 @@ KNOWN := $(strip $(foreach d,$(DEALERS),$(if $(findstring |$(DEALER)|,|$d|),$(if
 ANY_PYTHON := $(firstword $(wildcard $(PY)) python3)
 LOCK = -I -S lib/dealerkit/lock.py
 
-.PHONY: help env env-dev new-dealer report reports customer vehicle lab test bench lint format verify strings schema clean $(STAGES)
+.PHONY: help env env-dev new-dealer report fixlist reports customer vehicle lab test bench lint format verify strings schema clean $(STAGES)
 
 help: ## this list
 	@echo "make TARGET [DEALER=name] [AS_OF=2026-06-30] [REPORT_LANG=en|zh] [REFRESH=1 to read a database again]"
@@ -131,11 +135,12 @@ new-dealer: $(READY) ## params for your own exports: DEALER=name RAW=folder; cop
 	@$(SEALED) $(KIT) new-dealer --dealer "$$DEALER" --raw "$$RAW"
 
 report: $(if $(KNOWN),$(READY)) ## raw files of DEALER to reports/DEALER/index.html; only what changed runs
+fixlist: $(if $(KNOWN),$(READY)) ## what the staff of DEALER can mend, as an encrypted workbook (DEALERKIT_PASSWORD in the environment)
 verify: $(if $(KNOWN),$(READY_DEV)) ## run the notebooks of DEALER again and compare every output (nbval)
 customer: $(if $(KNOWN),$(READY)) ## private page of one customer of DEALER; ID=customer number, person id, phone, plate or VIN
 vehicle: $(if $(KNOWN),$(READY)) ## private page of one car of DEALER; VIN=VIN or plate
 $(STAGES): $(if $(KNOWN),$(READY))
-report verify customer vehicle $(STAGES):
+report fixlist verify customer vehicle $(STAGES):
 	+@$(SEALED) exec $(if $(KNOWN),$(PY),$(ANY_PYTHON)) $(LOCK) "$$DEALER" -- $(MAKE) --no-print-directory $@
 
 # File names in params/ that a dealer may have (the rest is refused by lock.py, one by one, and counts as failed).

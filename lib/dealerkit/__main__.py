@@ -27,7 +27,11 @@ def _parser() -> argparse.ArgumentParser:
     new = commands.add_parser("new-dealer", help="write params for a folder of raw files")
     new.add_argument("--dealer", required=True)
     new.add_argument("--raw", default="", help="the folder; without it data/raw/<dealer>")
-    for name, text in (("dictionary", "the data dictionary"), ("cost", "the page on what the report took")):
+    for name, text in (
+        ("dictionary", "the data dictionary"),
+        ("cost", "the page on what the report took"),
+        ("fixlist", "the encrypted workbook with what staff can mend"),
+    ):
         commands.add_parser(name, help=f"write {text}").add_argument("--dealer", required=True)
     for name, text in (("customer", "the customer in ID"), ("vehicle", "the car in VIN, both of the environment")):
         commands.add_parser(name, help=f"write the private page of {text}").add_argument("--dealer", required=True)
@@ -50,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     root = Path.cwd()
     try:
-        if given.command in (*MEASURED, "cost", "customer", "vehicle"):
+        if given.command in (*MEASURED, "cost", "fixlist", "customer", "vehicle"):
             return _chain(given, root)
         return {"schema": _schema, "strings": _strings, "demo": _demo, "new-dealer": _new_dealer}[given.command](
             given, root
@@ -80,6 +84,10 @@ def _step(command: str):
         from dealerkit.chain import profiles
 
         return getattr(profiles, command)
+    if command == "fixlist":
+        from dealerkit.fixlist import writing
+
+        return lambda folders: print(writing.write(folders), flush=True)
     from dealerkit.chain import pages
 
     return {"render": pages.render, "dictionary": pages.dictionary, "cost": cost.page}[command]

@@ -10,6 +10,10 @@ _RAW = "raw_"
 ROWS: dict[str, tuple[str, str]] = {
     # data quality
     "column_facts": ("a column of a table that was delivered", "已交付数据表的一个列"),
+    "corrected": (
+        "an answer that staff sent back, with what became of it",
+        "员工返回的一条更正及其处理结果",
+    ),
     "faults": ("a value or row that failed a check", "一个未通过检查的值或行"),
     "ledger": ("a file read for a table, with where its rows went", "为某张表读取的一个文件及其各行的去向"),
     "merged": ("a row left out because another says the same", "因与另一行重复而合并的一行"),

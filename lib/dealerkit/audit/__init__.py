@@ -4,7 +4,7 @@
 merged rows, fault rows, one result per check, scores and the ledger. ``raw = clean + quarantined + merged``
 holds for every table and file, or the audit itself fails.
 
-Its parts, in the order of the work: `standard` (texts made typed values), `as_of` (the day of which all is computed),
+Its parts, in the order of the work: `returned` (what staff sent back), `standard` (texts made typed values), `as_of` (the day of which all is computed),
 `checks` with `columns`, `business` and `lookups` (what is checked), `own` (checks of the dealer's own), `checking` (the
 checks run, and what becomes of each row), `ledger`, `results`, `gate`; and what the page says: `views`.
 """
@@ -12,7 +12,7 @@ checks run, and what becomes of each row), `ledger`, `results`, `gate`; and what
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import ibis.expr.types as ir
@@ -20,12 +20,13 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import engine, tables
-from dealerkit.audit import checking, ledger, links, own, results, supply
+from dealerkit.audit import checking, ledger, links, own, results, returned, supply
 from dealerkit.audit.as_of import AsOf, find_as_of
 from dealerkit.audit.checking import LINEAGE, Checked, union
 from dealerkit.audit.gate import gate
 from dealerkit.audit.kinds import ACTIONS, DIMENSION_LABELS, DIMENSIONS, Check
 from dealerkit.audit.standard import date_order_evidence, plain_texts, survey, typed
+from dealerkit.errors import UserError
 from dealerkit.params import Params
 
 __all__ = ["ACTIONS", "DIMENSIONS", "DIMENSION_LABELS", "LINEAGE", "AsOf", "Audited", "audit", "find_as_of"]
@@ -49,6 +50,7 @@ class Audited:
         health: score of the whole, 0–100.
         supplied: values that were filled in: table, key, column, how, from_table.
         links: rows by how their VIN or customer was found by a secondary key, or not: table, column, how, rows.
+        corrected: one row per answer that staff sent back, with what became of it (see `returned.apply`; personal!).
     """
 
     as_of: AsOf
@@ -63,6 +65,7 @@ class Audited:
     health: float
     supplied: ir.Table
     links: pd.DataFrame
+    corrected: pd.DataFrame
 
     def rows_cut(self, table: str | None = None) -> int:
         """Rows of a table, or of all, that are in quarantine only because they lie after the day asked for."""
@@ -72,7 +75,13 @@ class Audited:
         return int((cut if table is None else cut.filter(_.table == table)).count().to_pandas())
 
 
-def audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: date | None = None) -> Audited:
+def audit(
+    connection,
+    raw: dict[str, ir.Table],
+    params: Params,
+    asked_as_of: date | None = None,
+    corrections: pd.DataFrame | None = None,
+) -> Audited:
     """Standardise, check and sort every raw row (see `Audited`).
 
     Args:
@@ -80,17 +89,26 @@ def audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: dat
         raw: table → raw rows as ingest writes them (all text, with `_source`, `_file`, `_row`, `_kind`, `_date_order`).
         params: the dealer's params.
         asked_as_of: day asked for on the command line.
+        corrections: answers that staff sent back, put into the raw texts before anything else.
 
     Raises `UserError` when the gate of the params stops the run.
     """
     with engine.uncollected():
-        return _audit(connection, raw, params, asked_as_of)
+        return _audit(connection, raw, params, asked_as_of, corrections)
 
 
-def _audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: date | None) -> Audited:
+def _audit(
+    connection,
+    raw: dict[str, ir.Table],
+    params: Params,
+    asked_as_of: date | None,
+    corrections: pd.DataFrame | None,
+) -> Audited:
     own_checks = own.declared(params)
     raw = {table.name: raw[table.name] for table in tables.TABLES.values() if table.name in raw}
-    # What staff gave back goes into the raw texts here, before anything is standardised.
+    raw, corrected = returned.apply(
+        connection, raw, corrections, params, lambda: _export_day(raw["service_orders"], params, asked_as_of)
+    )
     delivered = survey(raw).to_pandas().set_index("table")
     values = links.with_vins(connection, _standardised(connection, raw, delivered), delivered, params)
     as_of = find_as_of(values["service_orders"], params.delivered_on, asked_as_of)
@@ -114,9 +132,23 @@ def _audit(connection, raw: dict[str, ir.Table], params: Params, asked_as_of: da
         health=results.health(scores),
         supplied=filled.rows,
         links=filled.links,
+        corrected=corrected,
     )
     gate(audited, params)
     return audited
+
+
+def _export_day(visits: ir.Table, params: Params, asked_as_of: date | None) -> date | None:
+    """The last day that the export can speak of, by the visits as they were delivered; None when they do not tell."""
+    table = tables.TABLES["service_orders"]
+    dated = replace(table, columns=(table["opened_at"],))
+    texts = plain_texts(visits, dated)
+    rows = typed(texts, dated, date_order_evidence(texts, dated))
+    try:
+        found = find_as_of(rows, params.delivered_on, asked_as_of)
+    except UserError:  # the audit says it when it asks itself
+        return None
+    return found.export_day or found.day
 
 
 def _kept_rows(connection, name: str, rows_of: Callable[[Checked], ir.Table], parts: list[Checked]) -> ir.Table:

@@ -66,17 +66,25 @@ NOT_FOUND = {
 }
 
 
-def personal_values(raw: dict[str, ir.Table]) -> ir.Table:
-    """Every delivered phone, ID, plate, VIN and e-mail as letters and digits in capitals, each once: what the
-    leak gate looks candidates up in. Values under six characters would match ordinary words and are left out."""
+def personal_values(raw: dict[str, ir.Table], corrected: pd.DataFrame) -> ir.Table:
+    """Every phone, ID, plate, VIN and e-mail that was delivered, or sent back by staff, as letters and digits in
+    capitals, each once: what the leak gate looks candidates up in. Values under six characters would match ordinary
+    words and are left out."""
     found = []
-    for name, rows in raw.items():
+    answers = [(name, _answers(rows)) for name, rows in corrected.groupby("table") if name in raw]
+    for name, rows in [*raw.items(), *answers]:
         for column in tables.table(name).columns:
-            if column.personal in ("phone", "id", "plate", "vin", "email"):
+            if column.personal in ("phone", "id", "plate", "vin", "email") and column.name in rows.columns:
                 value = rows[column.name].re_replace(r"[^0-9A-Za-z]", "").upper()
                 value = value.re_replace(r"^(?:00)?86(1\d{10})$", r"\1") if column.personal == "phone" else value
                 found.append(rows.select(value=value).filter((_.value.length() >= 6) & _.value.re_search(r"\d")))
     return ibis.union(*found, distinct=True) if len(found) > 1 else found[0].distinct()
+
+
+def _answers(corrected: pd.DataFrame) -> ir.Table:
+    """What staff wrote, in the columns that it is for."""
+    columns = {name: rows["now"].reset_index(drop=True) for name, rows in corrected.groupby("column")}
+    return ibis.memtable(pd.DataFrame(columns), schema=dict.fromkeys(columns, "string"))
 
 
 def clean_rows(audited, table: str) -> int:

@@ -7,18 +7,16 @@ an empty cell as null. Nothing is interpreted; that is the audit's work.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dealerkit.books import as_text
 from dealerkit.errors import UserError
 
 #: Rows held as Python objects at a time.
@@ -87,38 +85,6 @@ class Part(ABC):
     @abstractmethod
     def batches(self, header: Line) -> Iterator[Batch]:
         """All rows below the header."""
-
-
-def as_text(value: Any) -> str | None:
-    """A cell's value as a person would see it; nothing for an empty cell."""
-    kind = type(value)
-    if kind is str:
-        return value or None
-    if kind is float:
-        return _number(value)
-    if kind is dt.datetime:
-        text = value.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
-        return text.removesuffix(" 00:00:00")
-    if value is None:
-        return None
-    if kind is bool:
-        return "true" if value else "false"
-    if isinstance(value, (dt.date, dt.time)):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace") or None
-    return str(value)
-
-
-def _number(value: float) -> str | None:
-    if value != value:
-        return None
-    if value.is_integer() and abs(value) < 1e18:
-        return str(int(value))
-    # Excel keeps and shows 15 digits; more would turn 0.3 into 0.30000000000000004.
-    return format(value, ".15g")
 
 
 def text_array(values) -> pa.Array:

@@ -28,6 +28,7 @@ from dealerkit.params.parts import (
     ClusterParams,
     EngineParams,
     FileParams,
+    FixListParams,
     GateParams,
     IdentityParams,
     ImportanceParams,
@@ -52,6 +53,7 @@ __all__ = [
     "ClusterParams",
     "EngineParams",
     "FileParams",
+    "FixListParams",
     "ImportanceParams",
     "OwnCheckParams",
     "OwnFactorParams",
@@ -102,6 +104,8 @@ class Params(Part):
     """Checks of the dealer's own, as conditions in SQL over the columns of a table."""
     identity: IdentityParams = IdentityParams()
     """How records become persons, and persons owners."""
+    fixlist: FixListParams = FixListParams()
+    """What staff are asked to mend."""
     value: ValueParams = ValueParams()
     """How the value of a customer is expected."""
     windows: WindowParams = WindowParams()

@@ -144,6 +144,19 @@ class SupplyParams(Part):
     """Gaps of a record from the record with the same key in a less trusted source."""
 
 
+class FixListParams(Part):
+    """What staff are asked to mend."""
+
+    rows: Annotated[int, Field(ge=1, le=5_000)] = 200
+    """Lines on the sheet of each desk, at most; those that cost most come first."""
+    severities: tuple[Literal["reject", "warn", "info"], ...] = ("reject", "warn")
+    """Severities of the checks whose faults are asked about."""
+    checks: tuple[str, ...] = ()
+    """Checks asked about, as in `customers.phone_filled`; empty: all whose faults a new value can mend."""
+    leave_out: tuple[str, ...] = ()
+    """Checks not asked about."""
+
+
 class ValueParams(Part):
     """How the value of a customer is expected."""
 
