@@ -9,8 +9,22 @@ from ibis import _
 
 from dealerkit.audit.checking import Checked
 from dealerkit.audit.kinds import Check
-from dealerkit.messages import mask
+from dealerkit.messages import N_, mask
 from dealerkit.tables import Table
+
+#: Table → the desk that can mend its faults.
+FIXERS = {
+    "customers": N_("call centre"),
+    "contacts": N_("call centre"),
+    "interactions": N_("call centre"),
+    "vehicles": N_("reception"),
+    "service_orders": N_("reception"),
+    "service_lines": N_("workshop"),
+    "sales_orders": N_("sales"),
+    "leads": N_("sales"),
+    "campaigns": N_("sales"),
+    "staff": N_("system"),
+}
 
 
 def first_faults(faults: ir.Table) -> dict[str, tuple[int, list[str]]]:
@@ -48,6 +62,8 @@ def row(check: Check, checked: int, failed: int, examples: str) -> dict:
         "failed": failed,
         "share": round(failed / checked, 9) if checked else float("nan"),
         "examples": examples,
+        "cost_yuan": float("nan"),
+        "fixer": FIXERS.get(check.table, FIXERS["service_orders"]),
     }
 
 
