@@ -216,7 +216,9 @@ class Feeder:
             masks = [filled]
         else:
             masks = [is_row & self._feeds(feed, rows, batch) for feed, rows in zip(feeds, tables, strict=True)]
-            masks[0] = masks[0] | (filled & ~is_row) | (is_row & ~np.logical_or.reduce(masks))
+            # A car that is known from a visit does not make up for the visit.
+            fed = np.logical_or.reduce([mask for feed, mask in zip(feeds, masks, strict=True) if not feed.derived])
+            masks[0] = masks[0] | (filled & ~is_row) | (is_row & ~fed)
         out: dict[str, list[pa.Table]] = {}
         for feed, rows, mask in zip(feeds, tables, masks, strict=True):
             out.setdefault(feed.table.name, []).append(rows if mask.all() else rows.filter(pa.array(mask)))
