@@ -57,7 +57,7 @@ def checked(
         base = lookups.context(records, table, parents, repeated, as_of.day, params)
         checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks, own_checks)
         with own.blamed(base, checks):
-            flagged = engine.keep(connection, f"flagged_{name}", _flagged(base, table, checks))
+            flagged = engine.keep(connection, f"flagged_{name}", with_fates(base, table, checks))
         clean = engine.keep(connection, f"clean_{name}", cleaned(flagged, table, checks))
         done[name] = Checked(table, checks, flagged, others, clean, _counted(flagged, table, checks))
         parents.clean[name], parents.keys[name] = clean, _keys(clean, others, table, as_of)
@@ -72,7 +72,7 @@ def _records(typed: ir.Table, table: Table, delivered: pd.Series, as_of: AsOf) -
     return values.filter(values["_kind"] == "row"), values.filter(values["_kind"] != "row")
 
 
-def _flagged(base: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
+def with_fates(base: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
     """The records with ``_fails`` and ``_fate``; what was looked up for the checks is left behind."""
     needed = [*table.names, *LINEAGE, "_derived", VIN_BY, CUSTOMER_BY, TEXTS, CHANGED, "x_into_file", "x_into_row"]
     kept = {name: base[name] for name in needed if name in base.columns}

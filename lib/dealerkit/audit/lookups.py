@@ -66,7 +66,7 @@ def context(
     """
     base, params, sources = records, params.checks, params.sources
     if table.name in repeated.tables:
-        base = _with_ranks(records, table, sources, table.name in repeated.across_sources)
+        base = with_ranks(records, table, sources, table.name in repeated.across_sources)
     if table.name == "customers":
         base = _with_customer_windows(base)
     if table.name == "service_orders":
@@ -98,7 +98,7 @@ def trust_of(source: ir.StringValue, sources: tuple[str, ...]) -> ir.IntegerValu
     return ibis.cases(*[(source == s, i) for i, s in enumerate(sources)], else_=len(sources))
 
 
-def _with_ranks(records: ir.Table, table: Table, sources: tuple[str, ...], across_sources: bool) -> ir.Table:
+def with_ranks(records: ir.Table, table: Table, sources: tuple[str, ...], across_sources: bool) -> ir.Table:
     """Whether each row repeats the key of another, the most trusted and of these the fullest going first, whether it says
     the same as that, and where that is; with keys ``across_sources`` also for each column whether a row contradicts what
     more trusted sources say (``x_differs``, null where either says nothing)."""

@@ -1,0 +1,404 @@
+"""How long do the checks take on a million workshop visits, beside pandera and pointblank?
+
+    python tests/bench/audit.py --orders 1000000 --rounds 3
+
+A dealer is generated with so many visits, read and made standard; everyone gets the same Parquet file: the typed columns of
+the visits, and for each typed column what was delivered (`<column>_text`). Only the checks that all can express are
+compared (`CHECKS`): required and expected values, legal values, patterns, ranges, days, the order of two days, sums, the
+key given once. Each tool runs them in a process of its own, in turns, and must say how many rows fail each check and which
+(its list of failing rows as a table). Printed for each: seconds of the processor and of the clock, memory, how many checks
+and failing rows; counts that differ from the kit's are named. ``whole audit`` is the kit from the raw texts to the ledger
+with all its checks of this table, for comparison. The goal: the kit below each of them, by processor and by clock.
+
+Needs the extra `bench`; ``--keep FOLDER`` keeps the generated dealer there and finds it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from processes import Usage, measure
+
+ROOT = Path(__file__).parents[2]
+TABLE = "service_orders"
+#: Visits of a generated dealer per customer.
+VISITS_EACH = 6.9
+EXPORT_DAY = date(2026, 9, 30)
+PEERS = ("pandera on pandas", "pandera on polars", "pointblank on polars", "pointblank on duckdb")
+OURS, WHOLE = "dealerkit", "dealerkit, whole audit"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One check in words that every tool has.
+
+    Attributes:
+        id: name of the kit's check.
+        kind: present, legal, pattern, least, most, once, order or sum.
+        column: the column it is about.
+        limit: pattern, smallest or largest value, where the kind has one.
+    """
+
+    id: str
+    kind: str
+    column: str
+    limit: object = None
+
+
+def rules() -> list[Rule]:
+    """The kit's checks of the table that all can express, read off the same declarations."""
+    from dealerkit import tables
+    from dealerkit.audit import formats
+    from dealerkit.params import CheckParams
+
+    patterns = {"vin": formats.VIN, "plate": formats.PLATE, "mobile": formats.MOBILE}
+    found = []
+    for c in tables.TABLES[TABLE].columns:
+        if c.required or c.expected:
+            found.append(Rule(f"{c.name}_{'present' if c.required else 'filled'}", "present", c.name))
+        if c.type != "text":
+            found.append(Rule(f"{c.name}_legal", "legal", c.name))
+        if c.type == "time":
+            found.append(Rule(f"{c.name}_not_too_early", "least", c.name, CheckParams().earliest_date))
+            found.append(Rule(f"{c.name}_not_in_future", "most", c.name, EXPORT_DAY))
+        if c.format in patterns:
+            found.append(Rule(f"{c.name}_legal", "pattern", c.name, patterns[c.format]))
+        if c.lo is not None:
+            found.append(Rule(f"{c.name}_in_range", "range", c.name, (c.lo, c.hi)))
+    found.append(Rule("settled_after_opened", "order", "settled_at"))
+    found.append(Rule("total_adds_up", "sum", "total_yuan", CheckParams().total_tolerance_yuan))
+    found.append(Rule("key_repeated", "once", "order_id"))
+    return found
+
+
+def typed_columns() -> list[str]:
+    """Columns that are more than text: these have their delivered text beside them."""
+    from dealerkit import tables
+
+    return [c.name for c in tables.TABLES[TABLE].columns if c.type != "text"]
+
+
+# ---- the common input ----------------------------------------------------------------------------------------------
+
+
+def prepare(folder: Path, orders: int, seed: int) -> None:
+    """Generate, read and standardise the visits: `raw_service_orders.parquet` and `typed.parquet` in the folder."""
+    from dealerkit import engine, tables
+    from dealerkit.audit import standard
+    from dealerkit.demo import generate
+    from dealerkit.ingest import ingest
+    from dealerkit.params import EngineParams, Params
+
+    if not (folder / "raw").exists():
+        generate("demo", folder / "raw", folder / "truth", customers=int(orders / VISITS_EACH), seed=seed)
+    files = [{"file": p.name} for p in sorted((folder / "raw").glob("Repair orders*.csv"))]
+    made = Params.model_validate({"dealer": "x", "display_name": "X", "files": files})
+    ingest(made, folder / "raw", folder)
+    connection = engine.connect(EngineParams(), folder / "spill")
+    raw, table = connection.read_parquet(folder / f"raw_{TABLE}.parquet"), tables.TABLES[TABLE]
+    rows = standard.typed(standard.plain_texts(raw.limit(orders), table), table, {})
+    rows = rows.filter(rows["_kind"] == "row")
+    texts = {f"{name}_text": standard.text_of(rows, table, name) for name in typed_columns()}
+    money = {c.name: rows[c.name].cast("float64") for c in table.columns if c.type == "money"}
+    kept = rows.select(**{n: rows[n] for n in table.names} | money, **texts, number=rows["_row"], file=rows["_file"])
+    engine.write(kept, folder / "typed.parquet", ["file", "number"])
+    connection.disconnect()
+
+
+# ---- the kit ---------------------------------------------------------------------------------------------------------
+
+
+def run_kit(folder: Path) -> dict[str, int]:
+    """The kit's own checks of that name, on the common input: counts, and the failing rows as Parquet."""
+    import ibis
+    from dealerkit import engine, tables
+    from dealerkit.audit import checking, checks, lookups
+    from dealerkit.audit.standard import CHANGED, TEXTS
+    from dealerkit.params import EngineParams, Params
+
+    table, params = tables.TABLES[TABLE], Params(dealer="x", display_name={"en": "X", "zh": "X"})
+    connection = engine.connect(EngineParams(), folder / "spill")
+    given = connection.read_parquet(folder / "typed.parquet")
+    texts = [given[f"{n}_text"] if n in typed_columns() else given[n] for n in table.names]
+    rows = given.select(
+        *table.names,
+        **{TEXTS: ibis.array(texts), CHANGED: ibis.array([ibis.literal(False)]), "_derived": ibis.literal(False)},
+        _source=ibis.literal("dms"),
+        _file=given.file,
+        _sheet=ibis.literal(""),
+        _row=given.number,
+    )
+    held = engine.keep(connection, "held", rows)
+    repeated = lookups.key_repeats({TABLE: held}, several=False)
+    base = held
+    if repeated.tables:
+        base = lookups.with_ranks(held, table, params.sources, False)
+    wanted = {rule.id for rule in rules()} | {"key_used_twice"}
+    chosen = [c for c in checks.built_in(table, EXPORT_DAY, params.checks) if c.name in wanted]
+    flagged = engine.keep(connection, "flagged", checking.with_fates(base, table, chosen))
+    faults = checking.faults(checking.Checked(table, chosen, flagged, None, flagged, {}))
+    engine.write(faults, folder / "faults_kit.parquet", ["check", "file", "row"])
+    faults = connection.read_parquet(folder / "faults_kit.parquet")
+    counted = faults.group_by("check").agg(n=faults.count()).to_pandas().set_index("check")["n"]
+    counts = {c.name: int(counted.get(c.id, 0)) for c in chosen}
+    counts["key_repeated"] += counts.pop("key_used_twice")
+    return counts
+
+
+def run_whole(folder: Path) -> dict[str, int]:
+    """The whole audit of the visits from their raw texts, all checks, fault rows and ledger."""
+    from dealerkit import engine
+    from dealerkit.audit import audit
+    from dealerkit.params import EngineParams, Params
+
+    params = Params.model_validate({"dealer": "x", "display_name": "X", "gate": "off", "delivered_on": EXPORT_DAY})
+    connection = engine.connect(EngineParams(), folder / "spill")
+    raw = {TABLE: connection.read_parquet(folder / f"raw_{TABLE}.parquet")}
+    done = audit(connection, raw, params)
+    engine.write(done.faults, folder / "faults_whole.parquet", ["check", "file", "row"])
+    return {row.check.split(".")[1]: int(row.failed) for row in done.results.itertuples()}
+
+
+# ---- the others ------------------------------------------------------------------------------------------------------
+
+
+def run_pandera(folder: Path, polars: bool) -> dict[str, int]:
+    """All rules in one pandera schema, validated lazily, so that every failing row is reported."""
+    if polars:
+        import pandera.polars as pa
+        import polars as pl
+
+        rows, checks, column = pl.read_parquet(folder / "typed.parquet"), pandera_on_polars, pa.Column
+    else:
+        import pandas as pd
+        import pandera.pandas as pa
+
+        rows, checks, column = pd.read_parquet(folder / "typed.parquet"), pandera_on_pandas, pa.Column
+    of_columns: dict[str, list] = {}
+    of_rows = []
+    for rule in rules():
+        if rule.kind not in ("present", "once"):
+            own, check = checks(rule)
+            (of_columns.setdefault(rule.column, []) if own else of_rows).append(check)
+    present = {r.column + ("_text" if r.column in typed_columns() else "") for r in rules() if r.kind == "present"}
+    once = {r.column for r in rules() if r.kind == "once"}
+    columns = {
+        name: column(None, of_columns.get(name, []), nullable=name not in present, unique=name in once)
+        for name in dict.fromkeys([*of_columns, *sorted(present), *sorted(once)])
+    }
+    how = {} if polars else {"report_duplicates": "exclude_first"}
+    schema = pa.DataFrameSchema(columns, checks=of_rows, strict=False, **how)
+    try:
+        schema.validate(rows, lazy=True)
+        return {}
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases
+    name = "faults_pandera.parquet"
+    cases.write_parquet(folder / name) if polars else cases.astype(str).to_parquet(folder / name)
+    frame = cases.to_pandas() if polars else cases
+    # Of a row that fails a check of several columns, pandas has a line per column.
+    frame.loc[frame["schema_context"] != "Column", "column"] = None
+    counted = frame.groupby(["column", "check"], dropna=False)["index"].nunique()
+    return _named({(col, str(check)): int(n) for (col, check), n in counted.items()})
+
+
+def _named(counted: dict[tuple, int]) -> dict[str, int]:
+    """Failing rows by the kit's name of the check."""
+    present = {
+        r.column + ("_text" if r.column in typed_columns() else ""): r.id for r in rules() if r.kind == "present"
+    }
+    found: dict[str, int] = {}
+    for (column, check), n in counted.items():
+        name = check
+        if check == "not_nullable":
+            name = present[column]
+        elif check == "field_uniqueness":
+            name = "key_repeated"
+        found[name] = found.get(name, 0) + n
+    return found
+
+
+def pandera_on_polars(rule: Rule):
+    """(whether it is a check of one column, the check)."""
+    import pandera.polars as pa
+    import polars as pl
+
+    c = pl.col(rule.column)
+    if rule.kind == "pattern":
+        return True, pa.Check.str_matches(rule.limit, name=rule.id)
+    if rule.kind == "range":
+        return True, pa.Check.in_range(*rule.limit, name=rule.id)
+    expression = {
+        "legal": lambda: c.is_not_null() | pl.col(f"{rule.column}_text").is_null(),
+        "least": lambda: c.dt.date() >= rule.limit,
+        "most": lambda: c.dt.date() <= rule.limit,
+        "order": lambda: pl.col("settled_at").dt.date() >= pl.col("opened_at").dt.date(),
+        "sum": lambda: (c - (pl.col("labour_yuan") + pl.col("parts_yuan") - pl.col("discount_yuan").fill_null(0))).abs() < rule.limit + 0.005,
+    }[rule.kind]()  # fmt: skip
+    return False, pa.Check(lambda data, e=expression: data.lazyframe.select(e.fill_null(True)), name=rule.id)
+
+
+def pandera_on_pandas(rule: Rule):
+    """(whether it is a check of one column, the check)."""
+    import pandas as pd
+    import pandera.pandas as pa
+
+    if rule.kind == "pattern":
+        return True, pa.Check.str_matches(rule.limit, name=rule.id)
+    if rule.kind == "range":
+        return True, pa.Check.in_range(*rule.limit, name=rule.id)
+    if rule.kind == "least":
+        return True, pa.Check.ge(pd.Timestamp(rule.limit), name=rule.id)
+    if rule.kind == "most":
+        return True, pa.Check.lt(pd.Timestamp(rule.limit) + pd.Timedelta(days=1), name=rule.id)
+    c = rule.column
+    condition = {
+        "legal": lambda f: f[c].notna() | f[f"{c}_text"].isna(),
+        "order": lambda f: ~(f["settled_at"].dt.normalize() < f["opened_at"].dt.normalize()),
+        "sum": lambda f: ~((f[c] - (f["labour_yuan"] + f["parts_yuan"] - f["discount_yuan"].fillna(0))).abs() > rule.limit + 0.005),
+    }[rule.kind]  # fmt: skip
+    return False, pa.Check(condition, name=rule.id, ignore_na=False)
+
+
+def run_pointblank(folder: Path, duckdb: bool) -> dict[str, int]:
+    """All rules as steps of one pointblank validation, with the failing rows of each extracted."""
+    import pointblank as pb
+
+    if duckdb:
+        import ibis
+
+        rows = ibis.duckdb.connect().read_parquet(folder / "typed.parquet")
+    else:
+        import polars as pl
+
+        rows = pl.read_parquet(folder / "typed.parquet")
+    plan, done = pb.Validate(rows), rules()
+    for rule in done:
+        plan = _pointblank_step(plan, rule, duckdb)
+    plan = plan.interrogate(extract_limit=10**9)
+    failed = {rule.id: int(plan.n_failed(i=i, scalar=True)) for i, rule in enumerate(done, start=1)}
+    extracts = plan.get_data_extracts()
+    listed = sum(len(found) for found in extracts.values() if found is not None and hasattr(found, "__len__"))
+    (folder / "faults_pointblank.txt").write_text(str(listed), encoding="utf-8")
+    return failed
+
+
+def _pointblank_step(plan, rule: Rule, duckdb: bool):
+    c = rule.column
+    text = f"{c}_text" if c in typed_columns() else c
+    if rule.kind == "present":
+        return plan.col_vals_not_null(text)
+    if rule.kind == "once":
+        return plan.rows_distinct(columns_subset=[c])
+    if rule.kind == "pattern":
+        return plan.col_vals_regex(c, rule.limit, na_pass=True)
+    if rule.kind == "range":
+        return plan.col_vals_between(c, *rule.limit, na_pass=True)
+    return plan.col_vals_expr(_duckdb_expression(rule, text) if duckdb else _polars_expression(rule, text))
+
+
+def _polars_expression(rule: Rule, text: str):
+    import polars as pl
+
+    c = pl.col(rule.column)
+    return {
+        "legal": lambda: c.is_not_null() | pl.col(text).is_null(),
+        "least": lambda: c.dt.date() >= rule.limit,
+        "most": lambda: c.dt.date() <= rule.limit,
+        "order": lambda: pl.col("settled_at").dt.date() >= pl.col("opened_at").dt.date(),
+        "sum": lambda: (c - (pl.col("labour_yuan") + pl.col("parts_yuan") - pl.col("discount_yuan").fill_null(0))).abs() < rule.limit + 0.005,
+    }[rule.kind]().fill_null(True)  # fmt: skip
+
+
+def _duckdb_expression(rule: Rule, text: str):
+    from ibis import _
+
+    c = _[rule.column]
+    return {
+        "legal": lambda: c.notnull() | _[text].isnull(),
+        "least": lambda: c.date() >= rule.limit,
+        "most": lambda: c.date() <= rule.limit,
+        "order": lambda: _.settled_at.date() >= _.opened_at.date(),
+        "sum": lambda: (c - (_.labour_yuan + _.parts_yuan - _.discount_yuan.fill_null(0))).abs() < rule.limit + 0.005,
+    }[rule.kind]().fill_null(True)  # fmt: skip
+
+
+WORKERS = {
+    OURS: run_kit,
+    WHOLE: run_whole,
+    PEERS[0]: lambda folder: run_pandera(folder, polars=False),
+    PEERS[1]: lambda folder: run_pandera(folder, polars=True),
+    PEERS[2]: lambda folder: run_pointblank(folder, duckdb=False),
+    PEERS[3]: lambda folder: run_pointblank(folder, duckdb=True),
+}
+
+
+# ---- side by side ----------------------------------------------------------------------------------------------------
+
+
+def worked(name: str, folder: Path) -> tuple[Usage, dict[str, int]]:
+    """One tool in a process of its own: what it took, and its counts."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--worker", name, "--keep", str(folder)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "lib"), "PYTHONWARNINGS": "ignore"}
+    used = measure(command, ROOT, environment)
+    return used, json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+
+
+def compare(folder: Path, names: list[str], rounds: int) -> int:
+    """Run all tools in turns and print the table; 0 when the kit is the fastest."""
+    taken: dict[str, list[Usage]] = {name: [] for name in names}
+    counts: dict[str, dict[str, int]] = {}
+    for _ in range(rounds):
+        for name in names:
+            used, counts[name] = worked(name, folder)
+            taken[name].append(used)
+    print(f"{len(rules())} checks that all can express, {rounds} rounds, medians")
+    print(f"{'':<24}{'CPU s':>8}{'wall s':>8}{'MB':>8}{'checks':>8}{'failing rows':>14}  counts unlike the kit's")
+    medians = {}
+    for name in names:
+        cpu, wall, most = (statistics.median(getattr(u, f) for u in taken[name]) for f in ("cpu", "wall", "largest_mb"))
+        medians[name] = (cpu, wall)
+        unlike = [
+            f"{check} {n:,} for {counts[OURS][check]:,}"
+            for check, n in sorted(counts[name].items())
+            if name != WHOLE and n != counts[OURS].get(check, n)
+        ]
+        failing = sum(counts[name].values())
+        print(f"{name:<24}{cpu:>8.1f}{wall:>8.1f}{most:>8.0f}{len(counts[name]):>8}{failing:>14,}  {'; '.join(unlike)}")
+    slower = [n for n in names if n not in (OURS, WHOLE) and (medians[n][0] <= medians[OURS][0] or medians[n][1] <= medians[OURS][1])]  # fmt: skip
+    print("the kit is the fastest" if not slower else f"not slower than the kit: {', '.join(slower)}")
+    return 1 if slower else 0
+
+
+def main() -> int:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--orders", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--only", nargs="*", default=list(WORKERS), help="tools to run beside the kit")
+    parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker:
+        counts = WORKERS[given.worker](given.keep)
+        (given.keep / "counts.json").write_text(json.dumps(counts), encoding="utf-8")
+        return 0
+    with tempfile.TemporaryDirectory() as base:
+        folder = given.keep or Path(base)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "typed.parquet").exists():
+            prepare(folder, given.orders, given.seed)
+        return compare(folder, list(dict.fromkeys([OURS, *given.only])), given.rounds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
