@@ -93,7 +93,7 @@ def written(lines: list[list[str]]) -> tuple[str, list[int], list[int]]:
     """The text of a CSV file; the number of the first line of each row that says anything, and of each that may be taken
     for one, since it holds characters that some take for blanks."""
     out, places, maybe = io.StringIO(), [], []
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out)  # ends lines with both characters, so that a cell with either is quoted
     for at, cells in enumerate(lines):
         number = len(BREAK.findall(out.getvalue())) + 1
         writer.writerow(cells)
