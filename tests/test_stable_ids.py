@@ -312,6 +312,13 @@ def test_a_report_reads_what_is_strictly_older_and_replaces_its_own(state):
     assert len(recall(folder, AUGUST).diary) == 1 == len(pq.read_table(folder / f"diary/{JULY}.parquet"))
 
 
+def test_a_card_is_known_again_from_what_was_kept(state):
+    folder, report = state
+    july = report(JULY, nodes_of("A", "B", "C", "D", A=ZHANG, B=LI, C=LEAD))
+    august = report(AUGUST, nodes_of("K", "L", "M", "D", K=ZHANG, L=LI, M=LEAD | {"name": "王五"}))
+    assert [august[c] for c in "KLMD"] == [july[c] for c in "ABCD"]
+
+
 def test_what_is_kept_is_for_nobody_else_and_names_nobody(state):
     folder, report = state
     report(JULY, nodes_of("A", A=ZHANG))

@@ -107,7 +107,8 @@ def _table(path: Path, kind: str) -> pd.DataFrame:
         raise _foreign(path, f"it has no {', '.join(lacking)}")
     if any(found[c].null_count for c in needed):
         raise _foreign(path, f"a value is missing in {', '.join(c for c in needed if found[c].null_count)}")
-    frame = found.to_pandas()
+    # hashes with gaps would else become floats, which cannot hold them
+    frame = found.to_pandas(types_mapper={pa.uint64(): pd.UInt64Dtype()}.get)
     if kind == "identity" and frame.duplicated(["source", "customer_id"]).any():
         raise _foreign(path, "a record stands in it twice")
     return frame
