@@ -217,6 +217,11 @@ def test_a_private_page_builds_what_it_needs_and_its_subject_stays_in_the_enviro
     assert project.calls("customer", "DEALER=demo", "ID=1") == needed | {"demo customer "}
 
 
+def test_the_fix_list_needs_the_audit_only_and_is_asked_for_each_time(project):
+    assert project.calls("fixlist", "DEALER=demo") == {"demo execute 10-audit", "demo fixlist "}
+    assert project.calls("fixlist", "DEALER=demo") == {"demo fixlist "}
+
+
 RERUN = {
     "notebooks/10-audit.ipynb": (EXECUTE | RENDER) - {"demo dictionary "},
     "notebooks/20-customers.ipynb": {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import ibis
 import pandas as pd
+import pyarrow.parquet as pq
 from ibis import _
 
 from dealerkit import books, engine, tables
@@ -90,12 +92,14 @@ def _kept(folder: Path) -> list[str]:
 def ask(made: Path, results: pd.DataFrame, params: params_.Params) -> Asked:
     """The lines of the list, from the tables that the audit saved in ``made``."""
     checks = _mendable(results, params.fixlist)
-    connection = engine.connect(params.engine)
+    spill = made.parent / ".fixlist.spill"
+    connection = engine.connect(params.engine, spill, pq.read_metadata(made / "faults.parquet").num_rows)
     try:
         lines, waiting = _lines(connection, made, checks, params.fixlist.rows)
         lines = _with_persons(connection, made, lines)
     finally:
         connection.disconnect()
+        shutil.rmtree(spill, ignore_errors=True)
     return Asked(lines, waiting)
 
 
