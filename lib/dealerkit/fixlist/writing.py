@@ -153,19 +153,19 @@ def _lines(connection, made: Path, checks: pd.DataFrame, most: int) -> tuple[pd.
     merged = connection.read_parquet(made / "merged.parquet").select("table", "file", "row")
     there = faults.filter(~_.key.re_search(r"(^|\|)(\||$)")).anti_join(merged, ["table", "file", "row"])
     there = there.join(known, "check").rename(was="delivered")
-    lines = there.group_by(_LINE).agg(
-        rank=_["rank"].min(), checks=_.check.collect(distinct=True).sort().join(" "), file=_.file.min(), row=_.row.min()
-    )
+    lines = engine.keep(connection, "asked", there.group_by(_LINE).agg(rank=_["rank"].min()))
     supplied = connection.read_parquet(made / "supplied.parquet")
-    lines = lines.anti_join(supplied, _LINE[:3])
-    for told in (_answered(connection, made), _of_parents(lines)):
-        lines = lines.anti_join(told, _LINE)
+    for told, by in ((supplied, _LINE[:3]), (_answered(connection, made), _LINE), (_of_parents(lines), _LINE)):
+        lines = lines.anti_join(told, by)
     lines = lines.join(known.select("rank", "fixer", "each_yuan"), "rank")
     at = ibis.window(group_by="fixer", order_by=["rank", *_LINE])
     lines = engine.keep(connection, "lines", lines.mutate(place=ibis.row_number().over(at)))
     waiting = lines.group_by("fixer").agg(n=_.count(), worst=_["rank"].min()).order_by("worst").to_pandas()
     desks = list(waiting["fixer"])
-    found = lines.filter(_.place < most).to_pandas()
+    chosen = lines.filter(_.place < most)
+    failed = there.semi_join(chosen, _LINE).select(*_LINE, "check").distinct().order_by([*_LINE, "check"]).to_pandas()
+    checks_of = failed.groupby(_LINE)["check"].agg(" ".join).rename("checks").reset_index()
+    found = chosen.to_pandas().merge(checks_of, on=_LINE, validate="1:1")
     found["desk"] = pd.Categorical(found["fixer"], desks)
     found = found.sort_values(["desk", "place"], ignore_index=True).rename(columns={"each_yuan": "cost_yuan"})
     # What a cell cannot hold cannot come back either.
