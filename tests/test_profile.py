@@ -16,6 +16,8 @@ from dealerkit.__main__ import main
 from dealerkit.report import scan
 from helpers import InProcess, Project, table
 
+# What pandas warns of would stand on the screen of whoever asks for a page.
+pytestmark = pytest.mark.filterwarnings("error::FutureWarning")
 VIN = [f"LSVAA4082E20000{n:02d}" for n in range(60)]
 PHONE = [f"138000022{n:02d}" for n in range(60)]
 PLATE = [f"浙A{n:05d}" for n in range(60)]
@@ -327,6 +329,33 @@ def test_a_phone_of_two_customers_is_refused_with_their_ids(ask, project):
 def test_an_unknown_car_is_refused(ask, given, said):
     code, printed, _page = ask("vehicle", given)
     assert (code, said in printed) == (2, True)
+
+
+# ---- little data ------------------------------------------------------------------------------------------------
+
+
+def test_a_dealer_with_the_official_record_alone_has_both_pages(project, monkeypatch, capsys):
+    head = "企业名称,车辆识别代码,车牌号码,送修日期,送修里程,结算日期,结算清单编号,故障描述,维修项目,维修工时,配件名称,配件编码,配件数量"
+    rows = [
+        ["海港店", VIN[n], PLATE[n], f"202{5 + k}-06-{1 + n % 28:02d}", 10000 + 900 * n + 8000 * k, f"202{5 + k}-06-{1 + n % 28:02d}", f"J{n:03d}{k}", "异响", "更换机油", 1, "机滤", "F1", 1]
+        for n in range(40)
+        for k in range(2)
+    ]  # fmt: skip
+    project.dealer("record", {"电子健康档案.csv": table(head, rows)}, "language: zh\nengine: {threads: 1}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        InProcess(project, patch, None)
+        stamps = [".venv/bin/python", "-I", "-S", "lib/dealerkit/lock.py", "record", "--", "true"]
+        subprocess.run(stamps, cwd=project.folder, env=project.environment(), check=True)
+        for stage in ("10-audit", "20-customers"):
+            assert main(["execute", "--dealer", "record", "--stage", stage]) == 0
+    capsys.readouterr()
+    monkeypatch.chdir(project.folder)
+    for command, name, said in (("customer", "ID", "姓名未知"), ("vehicle", "VIN", "姓名未知")):
+        monkeypatch.setenv(name, PLATE[3])
+        assert main([command, "--dealer", "record"]) == 0
+        text = scan.plain(Path(capsys.readouterr().out.strip()).read_text(encoding="utf-8"))
+        assert said in text and "更换机油" in text and PLATE[3] in text
+        assert "nan" not in text.lower().split() and "None" not in text and "NaT" not in text
 
 
 # ---- through make ------------------------------------------------------------------------------------------------

@@ -29,6 +29,12 @@ def joined(parts: Iterable[pd.DataFrame], as_of: date) -> pd.DataFrame:
     return rows.sort_values(["day", "lane", "what", "detail"], ascending=[False, True, True, True], ignore_index=True)
 
 
+def stacked(*frames: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all frames; one without rows or values has no say in the types of the columns."""
+    rows = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
+    return rows.infer_objects()
+
+
 def up_to(rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
     """Rows whose ``day`` is known and not after the day."""
     day = pd.to_datetime(rows["day"])
@@ -39,7 +45,7 @@ def visits_of(built: Built, numbers: list[str], vins: list[str]) -> pd.DataFrame
     """Workshop orders that name the person, and those of their cars that name nobody."""
     named = built.rows("service_orders", customer_id=numbers)
     of_cars = built.rows("service_orders", vin=vins)
-    orders = pd.concat([named, of_cars[of_cars["customer_id"].isna()]], ignore_index=True).drop_duplicates("order_id")
+    orders = stacked(named, of_cars[of_cars["customer_id"].isna()]).drop_duplicates("order_id")
     orders = orders.assign(day=pd.to_datetime(orders["opened_at"]).dt.normalize())
     return up_to(orders, built.as_of).sort_values(["opened_at", "order_id"], ignore_index=True)
 
@@ -147,7 +153,7 @@ def leads(built: Built, numbers: list[str], t) -> pd.DataFrame:
     if not built.has("leads"):
         return pd.DataFrame(columns=COLUMNS)
     own = [n.removeprefix("lead:") for n in numbers if n.startswith("lead:")]
-    found = pd.concat([built.rows("leads", customer_id=numbers), built.rows("leads", lead_id=own)], ignore_index=True)
+    found = stacked(built.rows("leads", customer_id=numbers), built.rows("leads", lead_id=own))
     rows = []
     for lead in found.drop_duplicates("lead_id").to_dict("records"):
         status = t.labels("leads", "status", lead["status"]) if pd.notna(lead["status"]) else None
@@ -174,9 +180,7 @@ def contacts(built: Built, numbers: list[str], t) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     found = built.rows("interactions", customer_id=numbers)
     own = [n.removeprefix("lead:") for n in numbers if n.startswith("lead:")]
-    found = pd.concat([found, built.rows("interactions", lead_id=own)], ignore_index=True).drop_duplicates(
-        "interaction_id"
-    )
+    found = stacked(found, built.rows("interactions", lead_id=own)).drop_duplicates("interaction_id")
     rows = []
     for c in found.to_dict("records"):
         kind = c["kind"]

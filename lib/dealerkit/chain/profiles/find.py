@@ -16,6 +16,7 @@ from dealerkit.messages import mask
 
 #: So many are named when several are meant.
 _NAMED = 10
+_VIN_LENGTH = 17
 _ACCEPTED = "a person id of the kit, a customer number, a phone, a plate or a VIN"
 
 
@@ -122,12 +123,15 @@ def _by_car(built: Built, text: str) -> set[str]:
 
 
 def _vins(built: Built, letters: str) -> set[str]:
-    """Cars of which these are the plate, now or at a visit, or the VIN."""
+    """Cars of which these are the plate, now or at a visit, or the VIN; orders, which are many, are only looked through for
+    what can be one."""
     found: set[str] = set()
-    for column in ("plate", "vin"):
-        for name in ("vehicles", "service_orders"):
-            if not found and column in built.columns(name):
-                found = set(built.rows(name, **{column: [letters]})["vin"])
+    places = [("plate", "vehicles"), ("vin", "vehicles")]
+    places += [("plate", "service_orders")] if letters[:1] > "Z" else []
+    places += [("vin", "service_orders")] if len(letters) >= _VIN_LENGTH else []
+    for column, name in places:
+        if not found and letters and column in built.columns(name):
+            found = set(built.rows(name, **{column: [letters]})["vin"])
     return found
 
 

@@ -131,17 +131,13 @@ def _probabilities(built: Built, rows: pd.DataFrame) -> pd.Series:
         return nothing
     numbers = rows["customer_id"].tolist()
     pairs = built.rows("identity_pairs", customer_a=numbers, customer_b=numbers)[wanted]
-    ends = pd.concat(
-        [
-            pairs.set_axis(["source", "customer_id", "", "", "probability"], axis=1)[
-                ["source", "customer_id", "probability"]
-            ],
-            pairs.set_axis(["", "", "source", "customer_id", "probability"], axis=1)[
-                ["source", "customer_id", "probability"]
-            ],
+    ends = [
+        pairs.rename(columns={f"source_{end}": "source", f"customer_{end}": "customer_id"})[
+            ["source", "customer_id", "probability"]
         ]
-    )
-    best = ends.groupby(["source", "customer_id"])["probability"].max()
+        for end in "ab"
+    ]
+    best = pd.concat(ends).groupby(["source", "customer_id"])["probability"].max()
     keys = pd.MultiIndex.from_frame(rows[["source", "customer_id"]])
     return pd.Series(best.reindex(keys).to_numpy(float), index=rows.index)
 
@@ -160,7 +156,7 @@ def _relations(built: Built, person_id: str, t) -> pd.DataFrame:
     own = built.rows("relations", person_id=[person_id]).assign(from_here=True)
     turned = {"person_id": "other_person_id", "other_person_id": "person_id"}
     other = built.rows("relations", other_person_id=[person_id]).rename(columns=turned).assign(from_here=False)
-    rows = pd.concat([own, other], ignore_index=True)
+    rows = events.stacked(own, other)
     rows = rows[rows["other_person_id"].notna() & (rows["other_person_id"] != person_id)]
     known = _names(built, rows["other_person_id"]).rename(columns={"person_id": "other_person_id"})
     rows = rows.merge(known, on="other_person_id", how="left")
@@ -173,7 +169,7 @@ def _relations(built: Built, person_id: str, t) -> pd.DataFrame:
 def _diary(built: Built, person_id: str, t) -> pd.DataFrame:
     """What became of the person's id, in words: as_of, what, other_person_id; the latest first."""
     rows = [built.rows("identity_diary", **{column: [person_id]}) for column in ("person_id", "other_person_id")]
-    rows = pd.concat(rows, ignore_index=True)
+    rows = events.stacked(*rows)
     if rows.empty:
         return pd.DataFrame(columns=["as_of", "what", "other_person_id"])
     rows = rows.drop_duplicates().sort_values(["as_of", "kind", "other_person_id"], ascending=[False, True, True])
@@ -219,7 +215,7 @@ def _owners(built: Built, vin: str, held: pd.DataFrame, visits: pd.DataFrame) ->
         .assign(bought=True)
     ]
     met.append(visits[["customer_id", "day"]].assign(bought=False))
-    met = events.up_to(pd.concat(met, ignore_index=True), built.as_of)
+    met = events.up_to(events.stacked(*met), built.as_of)
     who = built.rows("person_records", customer_id=met["customer_id"].tolist())
     met = met.merge(
         who.reindex(columns=["customer_id", "person_id"]).drop_duplicates("customer_id"), on="customer_id", how="left"
