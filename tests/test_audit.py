@@ -10,8 +10,8 @@ from decimal import Decimal
 import ibis
 import pandas as pd
 import pytest
-from dealerkit import tables
-from dealerkit.audit import DIMENSION_LABELS, DIMENSIONS, checks, formats
+from dealerkit import formats, tables
+from dealerkit.audit import DIMENSION_LABELS, DIMENSIONS, checks
 from dealerkit.audit.standard import EMPTY, date_order_evidence, plain, plain_texts, standardised
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.params import CheckParams

@@ -1,17 +1,24 @@
-"""Who is one person: each rule of joining and of keeping apart on records made by hand, and the demo's true persons."""
+"""Who is one person: names, each rule of joining and of keeping apart on records made by hand, keys that thousands share,
+and the true persons of generated dealers."""
 
 from __future__ import annotations
 
 from datetime import date
 
+import ibis
 import pandas as pd
 import pytest
-from dealerkit.identity import identify
-from dealerkit.params import Params
+from dealerkit import engine
+from dealerkit.audit import audit
+from dealerkit.demo import generate
+from dealerkit.identity import identify, names, views
+from dealerkit.ingest import ingest
+from dealerkit.params import EngineParams, Params
+from dealerkit.report.translate import Translator
 from stdnum.cn import ric
 
 DAY = date(2026, 6, 30)
-PHONES = [f"1380000{i:04d}" for i in range(100)]
+PHONES = [f"1380000{i:04d}" for i in range(200)]
 
 
 def resident(birth: str, serial: str = "001") -> str:
@@ -42,7 +49,7 @@ def found(made, **params):
     return identify(*made, Params.model_validate({"dealer": "x", "display_name": "X"} | params), DAY)
 
 
-def groups(result) -> list[str]:
+def groups_of(result) -> list[str]:
     """Customer numbers of each person, as text: AB, C."""
     return sorted("".join(sorted(part)) for _, part in result.records.groupby("person_id")["customer_id"])
 
@@ -57,7 +64,22 @@ CASES = {
     "the same phone, no name": ([{"name": "张三", **P}, {"name": None, **P}], ["AB"]),
     "the same phone, another surname with title": ([{"name": "王小明", **P}, {"name": "张先生", **P}], ["A", "B"]),
     "the same phone, two titles": ([{"name": "王女士", **P}, {"name": "王先生", **P}], ["A", "B"]),
-    "a title alone": ([{"name": "王小明", **P}, {"name": "先生", **P}], ["A", "B"]),
+    "a title alone": ([{"name": "王小明", **P}, {"name": "先生", **P}], ["AB"]),
+    "a title alone, of the other sex": ([{"name": "王小明", "gender": "女", **P}, {"name": "先生", **P}], ["A", "B"]),
+    "the same phone, a title of the other sex": ([{"name": "王小明", "gender": "男", **P}, {"name": "王女士", **P}], ["A", "B"]),
+    "the same phone, a name of the other sex": ([{"name": "王建军", **P}, {"name": "王女士", **P}], ["A", "B"]),
+    "the same phone, one character": ([{"name": "王小明", **P}, {"name": "王", **P}], ["AB"]),
+    "the same phone, homophones": ([{"name": "王小明", **P}, {"name": "王晓鸣", **P}], ["AB"]),
+    "the same phone, Latin letters": ([{"name": "单晓明", **P}, {"name": "SHAN Xiao-Ming", **P}], ["AB"]),
+    "the same phone, a slip of the pen": ([{"name": "John Smithson", **P}, {"name": "John Smitson", **P}], ["AB"]),
+    "the same phone, another syllable": ([{"name": "Wang Wei", **P}, {"name": "Wang Mei", **P}], ["A", "B"]),
+    "the same name and birth date": ([{"name": "欧阳晓明", "birth_date": "1980-01-01"}, {"name": "欧阳小明", "birth_date": "1980-01-01"}], ["AB"]),
+    "a company with and without its legal form": (
+        [{"customer_type": "company", "name": "海港贸易有限公司", **P}, {"customer_type": "company", "name": "海港贸易", **P}], ["AB"]),
+    "twins": ([{"name": "王子轩", "birth_date": "2001-05-05", **P}, {"name": "王子航", "birth_date": "2001-05-05", **P}], ["A", "B"]),
+    "father and son": ([{"name": "王建国", "birth_date": "1960-05-05", **P}, {"name": "王建军", "birth_date": "1985-05-05", **P}], ["A", "B"]),
+    "husband and wife, and a record without name": ([{"name": "张三", **P}, {"name": "李四", **P}, {"name": None, **P}], ["A", "B", "C"]),
+    "a company and its driver": ([{"customer_type": "company", "name": "海港贸易有限公司", **P}, {"name": "张三", "gender": "男", "id_number": ZHANG, **P}], ["A", "B"]),
     "the same phone, another name": ([{"name": "张三", **P}, {"name": "李四", **P}], ["A", "B"]),
     "the same name, another phone": ([{"name": "张三", **P}, {"name": "张三", **Q}], ["A", "B"]),
     "nothing known": ([{"name": None}, {"name": None}], ["A", "B"]),
@@ -68,8 +90,9 @@ CASES = {
     ),
     "person and company on one phone": ([{"customer_type": "person", "name": "张三", **P}, {"customer_type": "company", "name": "张三", **P}], ["A", "B"]),
     "person and company with one ID number": ([{"customer_type": "person", "id_number": ZHANG}, {"customer_type": "company", "id_number": ZHANG}], ["AB"]),
-    "a phone on too many": ([{"name": "张三", **P}] * 6, list("ABCDEF")),
-    "a phone on as many as allowed": ([{"name": "张三", **P}] * 5, ["ABCDE"]),
+    "a phone on too many": ([{"name": name, **P} for name in ("张三", "李四", "王五", "赵六", "钱七", "孙八", "张三")], list("ABCDEFG")),
+    "a phone on as many as allowed": ([{"name": name, **P} for name in ("张三", "李四", "王五", "赵六", "钱七", "张三")], ["AF", "B", "C", "D", "E"]),
+    "the same record again and again": ([{"name": "张三", **P}] * 25, ["ABCDEFGHIJKLMNOPQRSTUVWXY"]),
     "a chain of ID number and phone": ([{"id_number": ZHANG, "name": "张三", **P}, {"id_number": ZHANG, "name": "张三", **Q}, {"name": "张三", **Q}], ["ABC"]),
 }  # fmt: skip
 
@@ -106,22 +129,201 @@ def test_pairs_are_counted_by_rule(records_of):
     rows = people(
         {"name": "张三", **P}, {"name": "张三", **P}, {"name": "李四", **P}, {"id_number": ZHANG}, {"id_number": ZHANG}
     )
-    result = found(records_of(customers=rows))
-    assert result.merges == {"id_number": 1, "phone": 1, "vin": 0, "kept_apart": 2}
+    merges = found(records_of(customers=rows)).merges
+    assert {rule: pairs for rule, pairs in merges.items() if pairs} == {
+        "same_id_number": 1, "phone": 1, "apart another_name": 1, "kept_apart": 1,
+    }  # fmt: skip
+
+
+SWITCHED = {
+    "same_id_number": "the same ID number",
+    "phone_without_name": "the same phone, no name",
+    "different_id_numbers": "two ID numbers",
+    "person_and_company": "person and company on one phone",
+    "sexes_contradict": "the same phone, a title of the other sex",
+}
+
+
+@pytest.mark.parametrize("rule", SWITCHED)
+def test_a_rule_that_is_switched_off_leaves_it_to_the_weights(records_of, rule):
+    rows, by_rule = CASES[SWITCHED[rule]]
+    rows = [dict(row, address="海港路 12 号 3 幢 401 室") for row in rows] if by_rule != ["AB"] else rows
+    clean = records_of(customers=people(*rows))
+    off = found(clean, identity={"rules": {rule: False}})
+    assert groups_of(found(clean)) == by_rule
+    assert groups_of(off) == (["A", "B"] if by_rule == ["AB"] else ["AB"])
+    table = views.rules_table(
+        off, Params(dealer="x", display_name="X", identity={"rules": {rule: False}}), Translator("en")
+    )
+    assert table["pairs"].isna().sum() == 1
 
 
 def test_the_same_car_and_name_are_one_person(records_of):
     rows = people({"name": "张三"}, {"name": "张三"}, {"name": "李四"})
     visits = [{"order_id": f"R{i}", "vin": CARS[0], "customer_id": c, "opened_at": "2026-01-01"} for i, c in enumerate("BC")]  # fmt: skip
     result = found(records_of(customers=rows, vehicles=[{"vin": CARS[0], "customer_id": "A"}], service_orders=visits))
-    assert groups(result) == ["AB", "C"] and result.merges["vin"] == 1
+    assert groups_of(result) == ["AB", "C"] and result.merges["car"] == 1
+
+
+def test_a_plate_moved_to_the_next_car_shows_its_owner(records_of):
+    rows = people({"name": "张三"}, {"name": "张三"}, {"name": "李四"})
+    cars = [{"vin": vin, "customer_id": c, "plate": plate} for vin, c, plate in zip(CARS * 2, "ABC", ["浙A12345"] * 2 + ["浙A54321"])]  # fmt: skip
+    visit = [{"order_id": "R1", "vin": CARS[1], "customer_id": "C", "plate": "浙A12345", "opened_at": "2026-01-01"}]
+    result = found(records_of(customers=rows, vehicles=cars[:2], service_orders=visit))
+    assert groups_of(result) == ["AB", "C"] and result.merges["plate"] == 1
+
+
+def test_a_chain_is_cut_at_its_weakest_link(records_of):
+    # the record in the middle has the phone of one and the car of the other; a surname agrees with both
+    rows = people(
+        {"name": "王小明", **P}, {"name": "王先生", **P}, {"name": "王大伟", "address": "海港路 12 号 3 幢 401 室"}
+    )
+    rows[1]["address"] = rows[2]["address"]
+    visits = [{"order_id": f"R{i}", "vin": CARS[0], "customer_id": c, "opened_at": "2026-01-01"} for i, c in enumerate("BC")]  # fmt: skip
+    clean = records_of(customers=rows, service_orders=visits)
+    result = found(clean, identity={"merge_probability": 0.5})
+    assert groups_of(result) == ["A", "BC"] or groups_of(result) == ["AB", "C"]
+    cut = result.pairs[result.pairs["verdict"].eq("apart")]
+    kept = result.pairs[result.pairs["verdict"].eq("joined")]
+    assert len(kept) == 1 and "another_name" in set(cut["rule"])
+    assert kept["probability"].iloc[0] >= cut["probability"].max()
 
 
 def test_a_lead_without_customer_joins_by_its_phone_or_is_a_prospect(records_of):
     leads = [{"lead_id": f"L{i}", "phone": phone, "created_at": "2026-01-01"} for i, phone in enumerate(PHONES[1:3])]
     result = found(records_of(customers=people({"name": "张三", **P}), leads=leads))
-    assert groups(result) == ["Alead:L0", "lead:L1"]
-    assert result.persons["is_prospect"].all()
+    assert groups_of(result) == ["Alead:L0", "lead:L1"]
+    assert result.persons["is_prospect"].all() and result.merges["phone_without_name"] == 1
+
+
+def test_the_least_certain_pairs_are_masked_and_explained(records_of):
+    rows = people(
+        {"name": "王小明", **P},
+        {"name": "王先生", **P},
+        {"name": "李四光", **Q},
+        {"name": "李四光", "residential_area": "海港名苑"},
+    )
+    result, t = found(records_of(customers=rows)), Translator("en")
+    [joined] = views.least_certain(result, t, joined=True).to_dict("records")
+    assert joined["names"] == "王* / 王*" and joined["phones"].startswith("138****")
+    assert joined["agrees"] == "same surname, the rest of one name unknown, same phone"
+    told = views.least_certain(result, t, joined=True).to_csv() + views.least_certain(result, t, joined=False).to_csv()
+    assert "小明" not in told and PHONES[1] not in told
+
+
+# -- relations ----------------------------------------------------------------------------------------------------
+
+
+def test_owner_driver_payer_household_and_fleet_are_told_apart(records_of):
+    rows = people(
+        {"name": "海港贸易有限公司", "customer_type": "company", **P},
+        {"name": "张三", **Q},
+        {"name": "张小三", **Q},
+        {"name": "李四", "phone": PHONES[3], "employer": "海港贸易有限公司"},
+    )
+    vehicles = [{"vin": vin, "customer_id": "A", "purchased_on": "2020-01-01"} for vin in CARS]
+    contacts = [
+        {"contact_id": "K1", "customer_id": "A", "vin": CARS[0], "role": "司机", "name": "李四", "phone": PHONES[3]},
+        {"contact_id": "K2", "customer_id": "A", "vin": CARS[1], "role": "结算人", "name": "赵六", "phone": PHONES[4]},
+    ]
+    result = found(records_of(customers=rows, vehicles=vehicles, contacts=contacts), identity={"fleet_cars": 2})
+    who = dict(zip(result.records["customer_id"], result.records["person_id"]))
+    assert who["contact:K1"] == who["D"]
+    said = {
+        (r.kind, r.person_id, r.other_person_id, r.vin)
+        for r in result.relations.astype(object).where(result.relations.notna(), None).itertuples()
+    }
+    a, b, c, d, k2 = (who[i] for i in ("A", "B", "C", "D", "contact:K2"))
+    assert said == {
+        ("owner", a, None, CARS[0]), ("owner", a, None, CARS[1]), ("driver", d, a, CARS[0]), ("payer", k2, a, CARS[1]),
+        ("family", min(b, c), max(b, c), None), ("employee", d, a, None), ("fleet", a, None, CARS[0]), ("fleet", a, None, CARS[1]),
+    }  # fmt: skip
+    persons = result.persons.set_index("person_id")
+    assert persons.loc[d, "is_driver"] and persons.loc[k2, "is_payer"] and not persons.loc[k2, "is_prospect"]
+    assert (
+        persons.loc[b, "household_id"] == persons.loc[c, "household_id"] and persons["household_id"].notna().sum() == 2
+    )
+    assert persons.loc[d, "fleet_id"] == persons.loc[a, "fleet_id"] == a and pd.isna(persons.loc[b, "fleet_id"])
+
+
+# -- keys that thousands share --------------------------------------------------------------------------------------
+
+
+def many_names(count: int) -> list[str]:
+    return [
+        f"{family}{chr(0x4E00 + i // 20)}{chr(0x5E00 + i % 20)}" for i in range(count // 4) for family in "王李张刘"
+    ]
+
+
+def test_a_phone_of_3000_customers_joins_nobody_and_makes_no_pairs(records_of):
+    result = found(
+        records_of(
+            customers=[{"customer_id": f"C{i:04d}", "name": name, **P} for i, name in enumerate(many_names(3000))]
+        )
+    )
+    assert len(result.persons) == 3000 and result.counts["compared"] == 0 and result.counts["crowded_phones"] == 1
+
+
+def test_a_car_of_3000_customers_is_compared_within_each_name_only(records_of):
+    rows = [{"customer_id": f"C{i:04d}", "name": name} for i, name in enumerate(many_names(3000))]
+    visits = [{"order_id": f"R{i}", "vin": CARS[0], "customer_id": r["customer_id"], "opened_at": "2026-01-01"} for i, r in enumerate(rows)]  # fmt: skip
+    result = found(records_of(customers=rows, service_orders=visits))
+    assert result.counts["compared"] == 0 and result.counts["left_out"] == 3000 * 2999 // 2
+    assert len(result.persons) == 3000
+
+
+def test_one_person_with_5000_cars_and_two_records(records_of):
+    vins = [f"LSVAA408XE2{i:06d}" for i in range(5000)]
+    rows = people({"name": "张三", **P}, {"name": "张三", **P})
+    cars = [{"vin": vin, "customer_id": "A"} for vin in vins]
+    visits = [
+        {"order_id": f"R{i}", "vin": vin, "customer_id": "B", "opened_at": "2026-01-01"} for i, vin in enumerate(vins)
+    ]
+    result = found(records_of(customers=rows, vehicles=cars, service_orders=visits))
+    assert groups_of(result) == ["AB"] and result.counts["compared"] == 1
+
+
+def test_a_chain_of_5000_records_is_not_one_person(records_of):
+    # each record has its own phone and that of the next one, and no name
+    phones = [f"139{i:08d}" for i in range(5001)]
+    rows = [{"customer_id": f"C{i:04d}", "phone": phones[i], "phone_alt": phones[i + 1]} for i in range(5000)]
+    result = found(records_of(customers=rows))
+    assert result.persons["records_count"].max() <= Params(dealer="x", display_name="X").identity.max_phones_per_person
+    assert result.merges["apart too_many_phones"] > 0 and result.counts["compared"] == 4999
+
+
+# -- names --------------------------------------------------------------------------------------------------------
+
+#: Name → sound, surname, whether more than it is known, sex by title.
+READ = {
+    "单晓明": ("shanxiaoming", "shan", True, None),
+    "仇英": ("qiuying", "qiu", True, None),
+    "解放": ("xiefang", "xie", True, None),
+    "曾国": ("zengguo", "zeng", True, None),
+    "区志": ("ouzhi", "ou", True, None),
+    "尉迟恭": ("yuchigong", "yuchi", True, None),
+    "万俟三": ("moqisan", "moqi", True, None),
+    "欧阳女士": ("ouyang", "ouyang", False, "f"),
+    "王总": ("wang", "wang", False, None),
+    "吕　布": ("lvbu", "lv", True, None),
+    "王": ("wang", "wang", False, None),
+    "Ms. Li": ("li", "li", False, "f"),
+    "Mr Li Ming": ("liming", "li", True, "m"),
+    "先生": (None, None, False, "m"),
+    "😀\u200b": (None, None, False, None),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_names_are_read_into_sound_surname_and_title(name):
+    read = names.read(name)
+    assert (read.sound, read.surname, read.full, read.sex) == READ[name]
+
+
+def test_companies_are_told_by_their_words_or_by_the_card():
+    assert names.read("海港贸易有限公司").company and names.read("Harbour Trading Co., Ltd.").company
+    assert names.read("海港贸易", company=True).key == names.read("海港贸易有限公司").key
+    assert not names.read("李建国").company
 
 
 # -- ids ----------------------------------------------------------------------------------------------------------
@@ -226,4 +428,66 @@ def test_each_record_of_the_demo_has_one_person(demo, demo_persons):
     assert not records.duplicated(["source", "customer_id"]).any() and persons["person_id"].is_unique
     assert set(records["person_id"]) == set(persons["person_id"])
     assert persons["records_count"].sum() == len(records)
-    assert (persons[["is_owner", "is_former_owner", "is_prospect"]].sum(axis=1) == 1).all()
+    others = persons["person_id"].isin(records.loc[records["source"].isin(["contacts", "service_orders"]), "person_id"])
+    assert (persons[["is_owner", "is_former_owner", "is_prospect"]].sum(axis=1) <= 1).all()
+    assert (persons[["is_owner", "is_former_owner", "is_prospect"]].any(axis=1) | others).all()
+
+
+# -- a generated dealer, and what must not matter --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dealer(tmp_path_factory):
+    """Clean tables of 3,000 generated customers as files, and the true person of each card."""
+    base = tmp_path_factory.mktemp("dealer")
+    generate("demo", base / "raw", base / "truth", customers=3_000, seed=11)
+    made = Params(dealer="demo", display_name="Demo", gate="off")
+    read = ingest(made, base / "raw", base / "out")
+    connection = engine.connect(EngineParams())
+    raw = {name: connection.read_parquet(t.path, table_name=f"given_{name}") for name, t in read.tables.items()}
+    clean = audit(connection, raw, made).clean
+    used = ("customers", "vehicles", "contacts", "leads", "sales_orders", "service_orders")
+    paths = {name: base / f"{name}.parquet" for name in used}
+    for name, path in paths.items():
+        clean[name].to_parquet(path)
+    connection.disconnect()
+    return paths, pd.read_parquet(base / "truth/records.parquet")
+
+
+def identified(paths, threads: int, shuffled: bool = False):
+    connection = engine.connect(EngineParams(threads=threads))
+    clean = {name: connection.read_parquet(path) for name, path in paths.items()}
+    if shuffled:
+        clean = {
+            name: connection.create_table(
+                f"s_{name}", table.order_by(ibis.desc((table[table.columns[0]] + "x").hash())), temp=True
+            )
+            for name, table in clean.items()
+        }
+    result = identify(connection, clean, Params(dealer="demo", display_name="Demo"), DAY)
+    cars = result.cars.to_pandas().sort_values(["vin", "person_id"], ignore_index=True)
+    connection.disconnect()
+    return result, cars
+
+
+@pytest.fixture(scope="module")
+def of_dealer(dealer):
+    return identified(dealer[0], threads=1)
+
+
+def test_duplicates_of_a_generated_dealer_are_found(dealer, of_dealer):
+    true = dealer[1][["customer_id", "person_id"]]
+    ours = of_dealer[0].records.merge(true[["customer_id"]], on="customer_id")
+    said, right = pairs(ours, "person_id"), pairs(true, "person_id")
+    both = len(said & right)
+    assert len(right) >= 50 and both >= 0.99 * len(said) and 2 * both >= 0.97 * (len(said) + len(right))
+
+
+@pytest.mark.parametrize("way", [{"threads": 2}, {"threads": 1, "shuffled": True}])
+def test_neither_threads_nor_the_order_of_rows_matter(dealer, of_dealer, way):
+    one, cars = of_dealer
+    other, other_cars = identified(dealer[0], **way)
+    for name in ("persons", "records", "pairs", "relations"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name))
+    pd.testing.assert_frame_equal(cars, other_cars)
+    assert (one.merges, one.counts) == (other.merges, other.counts)

@@ -7,8 +7,7 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
-from dealerkit import regions, tables
-from dealerkit.audit import formats
+from dealerkit import formats, regions, tables
 from dealerkit.audit.supply import HOW
 from dealerkit.params import Params
 from stdnum import numdb

@@ -34,6 +34,10 @@ ROWS: dict[str, tuple[str, str]] = {
         "a customer record, delivered now or before, with its person and what lets the next report find it again",
         "一条客户记录（本次或以前交付）及其所属客户，以及供下次报告识别的标记",
     ),
+    "identity_pairs": (
+        "two records that may be one person, with what agrees, the probability and the verdict",
+        "可能属于同一人的两条记录，及其一致项、概率与结论",
+    ),
     "owner_left": ("a sign that a person no longer has a car", "某位客户不再拥有某辆车的一条证据"),
     "panel": ("a person on a day (origin), with what was known then", "某一基准日的一位客户及当时已知的信息"),
     "person_factors": ("a person with all factors, as of the day of the report", "一位客户及其全部因子（报告日）"),
@@ -41,6 +45,10 @@ ROWS: dict[str, tuple[str, str]] = {
     "persons": (
         "a person or company, joined from the records of all sources",
         "由各来源记录合并而成的一位个人或企业客户",
+    ),
+    "relations": (
+        "a person in relation to a car, another person or a company",
+        "一位客户与一辆车、另一位客户或一家企业之间的关系",
     ),
     "tags": (
         "a tag of a person, or of a car and its holder, with the day since when",

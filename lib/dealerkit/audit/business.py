@@ -9,9 +9,9 @@ import ibis.expr.types as ir
 from ibis import _
 
 from dealerkit import tables
-from dealerkit.audit.formats import PLATE
 from dealerkit.audit.kinds import Check
 from dealerkit.audit.standard import text_of
+from dealerkit.formats import PLATE
 from dealerkit.messages import N_
 from dealerkit.params import CheckParams
 

@@ -9,9 +9,9 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from dealerkit.audit.formats import EMAIL, MOBILE, PLATE, USCC, VIN, uscc_digit_wrong
 from dealerkit.audit.kinds import VIN_BY, Check
 from dealerkit.audit.standard import text_of
+from dealerkit.formats import EMAIL, MOBILE, PLATE, USCC, VIN, uscc_digit_wrong
 from dealerkit.messages import N_
 from dealerkit.params import CheckParams
 from dealerkit.tables import Column, Table

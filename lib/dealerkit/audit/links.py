@@ -17,9 +17,9 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import engine, tables
-from dealerkit.audit.formats import MOBILE, PLATE, VIN, vin_check_digit
 from dealerkit.audit.kinds import CUSTOMER_BY, VIN_BY
 from dealerkit.audit.lookups import Parents, trust_of
+from dealerkit.formats import MOBILE, PLATE, VIN, vin_check_digit
 from dealerkit.params import Params
 from dealerkit.tables import Table
 

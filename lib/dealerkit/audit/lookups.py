@@ -11,9 +11,9 @@ from ibis import _
 
 from dealerkit import tables
 from dealerkit.audit.columns import repeats
-from dealerkit.audit.formats import VIN, resident_id_digit_wrong, vin_digit_wrong
 from dealerkit.audit.standard import TEXTS
 from dealerkit.engine import jaro_winkler_similarity
+from dealerkit.formats import VIN, resident_id_digit_wrong, vin_digit_wrong
 from dealerkit.params import CheckParams, Params
 from dealerkit.tables import Table
 

@@ -18,9 +18,9 @@ from ibis import _
 
 from dealerkit import engine, regions, tables
 from dealerkit.audit.checking import Checked, cleaned, place, union
-from dealerkit.audit.formats import PLATE, RESIDENT_ID, VIN, vin_digit_wrong
 from dealerkit.audit.kinds import CUSTOMER_BY, VIN_BY
 from dealerkit.audit.lookups import trust_of
+from dealerkit.formats import PLATE, RESIDENT_ID, VIN, vin_digit_wrong
 from dealerkit.messages import N_
 from dealerkit.params import Params
 

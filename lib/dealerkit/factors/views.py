@@ -16,12 +16,6 @@ from dealerkit.factors.own import not_delivered
 from dealerkit.messages import N_
 from dealerkit.params import Params
 
-MERGE_RULES = {
-    "id_number": N_("same ID number"),
-    "phone": N_("same phone, and a name that does not contradict"),
-    "vin": N_("same car and same name"),
-    "kept_apart": N_("kept apart: same phone, but names, ID numbers or kinds contradict"),
-}
 AGE_BANDS = (
     (0, 29, N_("under 30")),
     (30, 39, N_("30–39")),
@@ -230,11 +224,6 @@ def quarter_facts(quarters: pd.DataFrame) -> dict[str, tuple]:
             "service_orders",
         ),
     }
-
-
-def merges_table(merges: dict[str, int], t) -> pd.DataFrame:
-    """Pairs of records by the rule that joined them, or kept them apart: rule, pairs."""
-    return pd.DataFrame([{"rule": t.text(MERGE_RULES[rule]), "pairs": pairs} for rule, pairs in merges.items()])
 
 
 def coverage(now: pd.DataFrame, params: Params, t) -> pd.DataFrame:

@@ -1,8 +1,9 @@
-"""Who is one person: records of all sources joined by exact keys.
+"""Who is one person: the records of all sources joined by weighed evidence and by rules, and how persons belong together.
 
-Merge rules: the same ID number; the same phone and a name that does not contradict; the same car (VIN) and
-the same name. No-merge rules: two different ID numbers; a person and a company by anything but the ID
-number; a phone on more records than one person can have.
+`records` reads what can be compared, `linking` scores pairs that share a phone, a car, a plate, an ID number or a name,
+`rules` say what joins or keeps apart whatever the score, `groups` makes persons of it, `decisions` of people beat all of
+that; `stable` keeps the ids of the last report and `diary` says what became of them, `left` tells who no longer has a car,
+`relations` who drives, pays and lives with whom, `views` shows it on the page.
 """
 
 from __future__ import annotations
@@ -15,34 +16,14 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from ibis import _
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from dealerkit.engine import frame_of
-from dealerkit.identity import decisions, diary, left, stable
+from dealerkit.engine import frame_of, keep
+from dealerkit.identity import decisions, diary, groups, left, linking, relations, rules, stable
+from dealerkit.identity.records import CARRIED, Records, read
 from dealerkit.memory import Memory
 from dealerkit.params import Params
 
-#: Rules in the order in which a merge is put down to them.
-RULES = ("id_number", "phone", "vin")
-
-_TITLE = r"先生|女士|小姐|太太|\b(?:mr|mrs|ms|miss)\b\.?"
-_CARRIED = (
-    "customer_type",
-    "name",
-    "gender",
-    "birth_date",
-    "id_number",
-    "phone",
-    "residential_area",
-    "occupation",
-    "income_band",
-    "member_level",
-    "points",
-    "marketing_consent",
-    "created_on",
-    "source_channel",
-)
+__all__ = ["Identified", "identify"]
 
 
 @dataclass(frozen=True)
@@ -50,10 +31,16 @@ class Identified:
     """Persons and what they hold.
 
     Attributes:
-        persons: one row per person: person_id, flags, the best value of each attribute, records.
-        records: (source, customer_id) → person_id.
+        persons: one row per person: person_id, flags, the best value of each attribute, records_count, sources_count,
+            household_id, fleet_id.
+        records: (source, customer_id) → person_id; leads, contacts and bringers of cars with numbers of their own.
         cars: one row per person and car had by ``as_of``, in hand or left (see `left`).
-        merges: rule → pairs of records it joined; ``kept_apart`` → pairs on one phone that contradict.
+        merges: how many pairs each rule or key joined, and as ``apart <rule>`` kept apart; ``kept_apart`` in all.
+        pairs: pairs of records that were compared and are not clearly two persons: both records, levels of agreement,
+            probability, verdict (joined, apart) and rule.
+        relations: one row per relation (see `relations.Relations`).
+        counts: records, pairs compared and left out, crowded phones.
+        people: one row per record with its person and what was read of it, held by the engine.
         owner_left: what speaks for it that an owner no longer has a car (see `left`).
         map: what the next report needs to keep the ids (see `stable`).
         diary: what became of the persons of the last report and of those before (see `diary`).
@@ -64,6 +51,10 @@ class Identified:
     records: pd.DataFrame
     cars: ir.Table
     merges: dict[str, int]
+    pairs: pd.DataFrame
+    relations: pd.DataFrame
+    counts: dict[str, int]
+    people: ir.Table
     owner_left: ir.Table
     map: pd.DataFrame
     diary: pd.DataFrame
@@ -73,165 +64,155 @@ class Identified:
 def identify(
     connection, clean: dict[str, ir.Table], params: Params, as_of: date, memory: Memory | None = None
 ) -> Identified:
-    """Join the records of ``clean`` into persons (see `Identified`); reads customers, vehicles, leads, sales and service
-    orders, and keeps the cars on the engine's connection.
+    """Join the records of ``clean`` into persons (see `Identified`); keeps the cars on the engine's connection.
+
+    Reads customers, vehicles and service orders, and as far as they are there leads, contacts and sales orders.
 
     Args:
         memory: what earlier reports left (`run.memory()`); without it this is a first report.
     """
     memory = memory or Memory()
-    nodes = _records(clean, params)
+    found = read(connection, clean, params)
+    scored = linking.link(connection, found.nodes, found.keys, params.identity.max_names_per_key)
+    told = found.light.select("node", "source", "customer_id", "id_number", "phone", "name")
+    nodes = frame_of(told.order_by("node")).drop(columns="node")
     obeyed = decisions.forced(memory.decisions, nodes)
-    edges, apart = _edges(clean, nodes, params)
-    group = decisions.groups(len(nodes), edges, _components(nodes, edges), obeyed)
-    nodes = stable.with_prints(nodes.assign(group=group), params.id_key)
+    joined = _joined(found, scored.scored, len(nodes), obeyed, params)
+    nodes = stable.with_prints(nodes.assign(group=joined.group), params.id_key)
     former = stable.follow(nodes, memory, params.id_key)
     nodes["person_id"] = stable.assign(nodes, memory, params.id_key, former)
     records = nodes[["source", "customer_id", "person_id"]].sort_values(["source", "customer_id"], ignore_index=True)
+    whose = ibis.memtable(
+        pd.DataFrame({"node": np.arange(len(nodes)), "person_id": nodes["person_id"]}),
+        schema={"node": "int64", "person_id": "string"},
+    )
+    people = keep(connection, "identity_whose", found.light.inner_join(whose, "node"))
+    ties = relations.ties(connection, clean, people, found.keys)
     kept = left.held_and_left(connection, clean, records, as_of, params)
-    links = pd.concat([obeyed.must.assign(rule="decision"), edges], ignore_index=True)
-    counted = edges.drop_duplicates(["a", "b"])["rule"].value_counts()
+    belongs = relations.with_cars(ties, people, kept.cars, params)
     return Identified(
-        persons=_persons(nodes, kept.cars),
+        persons=_persons(people, kept.cars, belongs),
         records=records,
         cars=kept.cars,
-        merges={r: int(counted.get(r, 0)) for r in RULES} | {"kept_apart": apart},
+        merges=_counted(joined.pairs, obeyed),
+        pairs=_with_records(joined.pairs, nodes),
+        relations=belongs.rows,
+        counts={
+            "records": len(nodes),
+            "compared": scored.compared,
+            "left_out": scored.left_out,
+            "crowded_phones": found.crowded,
+        },
+        people=people,
         owner_left=kept.owner_left,
         map=stable.mapped(nodes, former, memory, as_of, params.id_key),
-        diary=diary.written(diary.entries(nodes, memory, as_of, former, links, obeyed.cannot), memory),
+        diary=diary.written(diary.entries(nodes, memory, as_of, former, joined.links, obeyed.cannot), memory),
         decisions=decisions.counts(memory.decisions, nodes),
     )
 
 
-def _records(clean: dict[str, ir.Table], params: Params) -> pd.DataFrame:
-    """One row per customer record and per lead that names no customer, the most trusted source first."""
-    customers = clean["customers"]
-    frame = frame_of(
-        customers.select("customer_id", source=customers["_source"], **{c: customers[c] for c in _CARRIED})
-    )
-    frame["points"] = frame["points"].astype(float)
-    frame["marketing_consent"] = frame["marketing_consent"].astype("boolean")
-    if "leads" in clean:
-        leads = clean["leads"].filter(_.customer_id.isnull() & _.phone.notnull())
-        rows = frame_of(
-            leads.select(
-                customer_id=ibis.literal("lead:") + leads.lead_id,
-                source=ibis.literal("leads"),
-                phone=leads.phone,
-                created_on=leads.created_at.date(),
-            )
-        )
-        frame = pd.concat([frame, rows.reindex(columns=frame.columns).astype(frame.dtypes)], ignore_index=True)
-    trust = {source: i for i, source in enumerate(params.sources)} | {"leads": 10**6}
-    frame["trust"] = frame["source"].map(trust).fillna(len(trust)).astype(int)
-    return frame.sort_values(["trust", "source", "customer_id"], ignore_index=True)
+@dataclass(frozen=True)
+class _Joined:
+    """Group of each record; the links that made the groups with their rule, the strongest first; the scored pairs with
+    ``verdict`` and ``rule``."""
+
+    group: np.ndarray
+    links: pd.DataFrame
+    pairs: pd.DataFrame
 
 
-def _edges(clean: dict[str, ir.Table], nodes: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, int]:
-    """Pairs of records that are one person, with their rule; and the pairs that a phone suggests and a name contradicts."""
-    light = nodes[["id_number", "phone"]].copy()
-    light["node"] = np.arange(len(nodes))
-    names = nodes["name"].str.lower()
-    light["titled"] = names.str.contains(_TITLE, regex=True, na=False)
-    light["surname"] = _squeezed(names.str.replace(_TITLE, "", regex=True))
-    light["folded"] = _squeezed(names)
-    light["sorted"] = names.map(lambda name: "".join(sorted(name.replace("·", " ").split())), na_action="ignore")
-    light["company"] = nodes["customer_type"].eq("company")
-    by_id = _pairs(light, "id_number", limit=None)
-    phones = light.assign(
-        phone=light["phone"].where(
-            light.groupby("phone")["node"].transform("size") <= params.checks.max_customers_per_phone
-        )
-    )
-    by_phone = _pairs(phones, "phone", limit=params.checks.max_customers_per_phone)
-    by_vin = _vin_pairs(clean, nodes, params.checks.max_customers_per_phone)
-    agree = _names_agree(light, by_phone, missing_agrees=True)
-    same_name = _names_agree(light, by_vin, missing_agrees=False)
-    edges = pd.concat(
-        [by_id.assign(rule="id_number"), by_phone[agree].assign(rule="phone"), by_vin[same_name].assign(rule="vin")],
-        ignore_index=True,
-    )
-    soft = edges["rule"] != "id_number"
-    a, b = edges["a"].to_numpy(), edges["b"].to_numpy()
-    ids, company = light["id_number"].to_numpy(object), light["company"].to_numpy()
-    other_id = pd.notna(ids[a]) & pd.notna(ids[b]) & (ids[a] != ids[b])
-    forbidden = soft & (other_id | (company[a] != company[b]))
-    return edges[~forbidden].reset_index(drop=True), int(
-        (~agree).sum() + (forbidden & (edges["rule"] == "phone")).sum()
-    )
+def _joined(found: Records, scored: pd.DataFrame, size: int, obeyed: decisions.Forced, params: Params) -> _Joined:
+    """Persons of the scored pairs, by rules, weights and decisions."""
+    by_rule = params.identity.rules
+    by_id = linking.same_key(found.keys, "id_number") if by_rule.same_id_number else linking.no_pairs()
+    nodes = _linked(found.light, scored, by_id)
+    pairs = scored.assign(rule=rules.broken(scored, nodes, params))
+    bare = groups.nameless(nodes)
+    on_phone = pairs["rule"].isna() & pairs["phone"].eq("same")
+    a_bare, b_bare = bare.loc[pairs["a"]].to_numpy(dtype=bool), bare.loc[pairs["b"]].to_numpy(dtype=bool)
+    likely = pairs["rule"].isna() & (pairs["probability"] >= params.identity.merge_probability)
+    reason = pairs["kind"].mask(pairs["id_number"].eq("same") & by_rule.same_id_number, "same_id_number")
+    if by_rule.phone_without_name:
+        likely = (likely & ~(on_phone & (a_bare ^ b_bare))) | (on_phone & a_bare & b_bare)
+        reason = reason.mask(on_phone & (a_bare | b_bare), "phone_without_name")
+    links = pairs.assign(strength=pairs["probability"], rule=reason)[likely]
+    first = by_id.assign(strength=groups.BY_ID, rule="same_id_number")
+    links = pd.concat([first, links[["a", "b", "strength", "rule", "name"]]], ignore_index=True)
+    links = links.sort_values(["strength", "a", "b"], ascending=[False, True, True], ignore_index=True)
+    group, cut = groups.grouped(size, links, nodes, params)
+    cut_pairs = pd.Series(cut, dtype=object)
+    links = links[~_index(links).isin(cut_pairs.index)]
+    if by_rule.phone_without_name:
+        group, more = groups.attached(group, pairs[on_phone], bare)
+        links = pd.concat([links, more.assign(rule="phone_without_name")], ignore_index=True)
+    links = pd.concat([links, groups.around(links, obeyed.cannot)], ignore_index=True)
+    group = decisions.groups(size, links, group, obeyed)
+    links = pd.concat([obeyed.must.assign(rule="decision"), links], ignore_index=True)
+    together = group[pairs["a"].to_numpy()] == group[pairs["b"].to_numpy()]
+    pairs["verdict"] = np.where(together, "joined", "apart")
+    apart = pairs["rule"].where(pairs["rule"].notna(), pd.Series(_index(pairs).map(cut_pairs), index=pairs.index))
+    several = on_phone & (a_bare ^ b_bare) & by_rule.phone_without_name & apart.isna()
+    apart = apart.mask(several, "several_on_phone").astype(object).where(lambda rule: rule.notna(), None)
+    pairs["rule"] = np.where(together, reason, apart)
+    pairs.loc[_index(pairs).isin(_index(pd.concat([obeyed.must, obeyed.cannot]))), "rule"] = "decided"
+    return _Joined(group, links, pairs)
 
 
-def _pairs(frame: pd.DataFrame, key: str, limit: int | None) -> pd.DataFrame:
-    """Pairs (a, b) of nodes with the same key: all pairs in small groups, else each with the first."""
-    known = frame[frame[key].notna()]
-    size = known.groupby(key)["node"].transform("size")
-    known = known[size > 1]
-    if limit is None:
-        first = known.groupby(key)["node"].transform("min")
-        pairs = pd.DataFrame({"a": first, "b": known["node"]})
-        return pairs[pairs["a"] != pairs["b"]].reset_index(drop=True)
-    both = known[["node", key]].merge(known[["node", key]], on=key, suffixes=("_a", "_b"), validate="many_to_many")
-    both = both[both["node_a"] < both["node_b"]]
-    return both.rename(columns={"node_a": "a", "node_b": "b"})[["a", "b"]].reset_index(drop=True)
+def _index(pairs: pd.DataFrame) -> pd.MultiIndex:
+    """The pairs as an index, the smaller record first."""
+    ends = pairs[["a", "b"]].to_numpy(dtype=np.int64)
+    return pd.MultiIndex.from_arrays([ends.min(axis=1), ends.max(axis=1)])
 
 
-def _vin_pairs(clean: dict[str, ir.Table], nodes: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """Pairs of records seen with the same car as owner, buyer or visitor."""
-    seen = [clean[t].select("vin", "customer_id") for t in ("vehicles", "sales_orders", "service_orders") if t in clean]
-    held = ibis.union(*seen, distinct=True) if len(seen) > 1 else seen[0].distinct()
-    held = held.filter(_.vin.notnull() & _.customer_id.notnull())
-    held = held.mutate(n=_.count().over(group_by="vin")).filter(_.n.between(2, limit)).drop("n")
-    held = frame_of(held)
-    index = pd.Series(np.arange(len(nodes)), index=nodes["customer_id"])
-    held["node"] = held["customer_id"].map(index[~index.index.duplicated()])
-    held = held.dropna(subset=["node"]).astype({"node": int})
-    return _pairs(held, "vin", limit)
+def _linked(light: ir.Table, scored: pd.DataFrame, by_id: pd.DataFrame) -> pd.DataFrame:
+    """What decides about the records of the pairs, by node."""
+    ends = [frame[end].to_numpy(dtype=np.int64) for frame in (scored, by_id) for end in "ab"]
+    asked = ibis.memtable(pd.DataFrame({"u": np.unique(np.concatenate(ends))}), schema={"u": "int64"})
+    rows = light.inner_join(asked, light.node == asked.u).select("node", "birth", *groups.TRAITS)
+    return frame_of(rows.order_by("node")).set_index("node")
 
 
-def _squeezed(names: pd.Series) -> pd.Series:
-    return names.str.replace(r"[\s·.]+", "", regex=True)
+def _counted(pairs: pd.DataFrame, obeyed: decisions.Forced) -> dict[str, int]:
+    """Pairs that each rule or key joined, and as ``apart <rule>`` kept apart; ``kept_apart`` are all of these."""
+    counts = pairs.groupby(["verdict", "rule"]).size()
+    joined = {rule: int(counts.get(("joined", rule), 0)) for rule in (*rules.JOINING, *rules.BY_WEIGHT)}
+    apart = {f"apart {rule}": int(counts.get(("apart", rule), 0)) for rule in rules.KEEPING_APART}
+    decided = {"decided": len(obeyed.must), "apart decided": len(obeyed.cannot)}
+    return joined | apart | decided | {"kept_apart": sum((apart | {"apart decided": len(obeyed.cannot)}).values())}
 
 
-def _names_agree(light: pd.DataFrame, pairs: pd.DataFrame, missing_agrees: bool) -> pd.Series:
-    """Same letters, same words in another order, or a title with the surname of the other."""
-    left, right = light.iloc[pairs["a"]].reset_index(drop=True), light.iloc[pairs["b"]].reset_index(drop=True)
-    missing = left["folded"].isna() | right["folded"].isna()
-    same = (left["folded"] == right["folded"]) | (left["sorted"] == right["sorted"])
-    for titled, other in ((left, right), (right, left)):
-        one = titled["titled"] & titled["surname"].ne("") & ~other["titled"] & ~missing
-        begins = [name.startswith(surname) for name, surname in zip(other["folded"][one], titled["surname"][one])]
-        same.loc[one] |= np.array(begins, dtype=bool)
-    return (same & ~missing) | (missing if missing_agrees else False)
+def _with_records(pairs: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
+    """The pairs with the numbers of their records and persons instead of nodes."""
+    made = pairs.drop(columns=["a", "b"])
+    for side in ("b", "a"):
+        rows = nodes.iloc[pairs[side].to_numpy()]
+        for column in ("person_id", "customer_id", "source"):
+            made.insert(0, f"{column}_{side}", rows[column].to_numpy(dtype=object))
+    return made
 
 
-def _components(nodes: pd.DataFrame, edges: pd.DataFrame) -> np.ndarray:
-    """Group number of each record; groups that chain two different ID numbers keep the ID-number edges only."""
-    group = _connected(len(nodes), edges)
-    ids = pd.Series(nodes["id_number"].to_numpy(object)).groupby(group).nunique()
-    torn = np.isin(group, ids.index[ids > 1])
-    if torn.any():
-        a = edges["a"].to_numpy()
-        group = _connected(len(nodes), edges[~torn[a] | (edges["rule"] == "id_number").to_numpy()])
-    return group
-
-
-def _connected(size: int, edges: pd.DataFrame) -> np.ndarray:
-    graph = coo_array(
-        (np.ones(len(edges), dtype=np.int8), (edges["a"].to_numpy(), edges["b"].to_numpy())), shape=(size, size)
-    )
-    return connected_components(graph, directed=False)[1]
-
-
-def _persons(nodes: pd.DataFrame, cars: ir.Table) -> pd.DataFrame:
+def _persons(people: ir.Table, cars: ir.Table, belongs: relations.Relations) -> pd.DataFrame:
     """One row per person with the first known value of each attribute, the most trusted record first."""
-    grouped = nodes.groupby("person_id", sort=True)
-    persons = grouped[list(_CARRIED)].first()
-    persons["records_count"] = grouped.size()
-    persons["sources_count"] = grouped["source"].nunique()
-    persons["created_on"] = grouped["created_on"].min()
+    best = {c: people[c].argmin(people.node, where=people[c].notnull()) for c in CARRIED if c != "created_on"}
+    grouped = people.group_by("person_id").agg(
+        **best,
+        created_on=_.created_on.min(),
+        records_count=_.count(),
+        sources_count=_.source.nunique(),
+        on_card=(~_.source.isin(["contacts", "service_orders"])).any(),
+        company=(_.kind == "company").any(),
+    )
+    persons = frame_of(grouped.order_by("person_id"))
+    persons["points"] = persons["points"].astype(float)
+    persons["marketing_consent"] = persons["marketing_consent"].astype("boolean")
     held = frame_of(cars.group_by("person_id").agg(now=_.in_hand.any()))
-    persons["is_owner"] = persons.index.isin(held.loc[held["now"], "person_id"])
-    persons["is_former_owner"] = persons.index.isin(held["person_id"]) & ~persons["is_owner"]
-    persons["is_prospect"] = ~persons["is_owner"] & ~persons["is_former_owner"]
-    persons["is_company"] = persons["customer_type"].eq("company")
-    return persons.reset_index()
+    who = persons["person_id"]
+    persons["is_owner"] = who.isin(held.loc[held["now"], "person_id"])
+    persons["is_former_owner"] = who.isin(held["person_id"]) & ~persons["is_owner"]
+    persons["is_prospect"] = persons.pop("on_card").astype(bool) & ~persons["is_owner"] & ~persons["is_former_owner"]
+    persons["is_company"] = persons.pop("company").astype(bool)
+    for kind in ("driver", "payer"):
+        persons[f"is_{kind}"] = who.isin(belongs.of_kind(kind))
+    persons["household_id"] = who.map(belongs.households).astype(object)
+    persons["fleet_id"] = who.map(belongs.fleets).astype(object)
+    return persons

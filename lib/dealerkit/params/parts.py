@@ -349,9 +349,44 @@ class OwnerLeftParams(Part):
     """Share of the cars still owned that are silent all the same, since they go elsewhere or are driven little."""
 
 
+class IdentityRuleParams(Part):
+    """Rules of identity that can be switched off; what they say is listed on the customers page with how often it held."""
+
+    same_id_number: bool = True
+    """Joins: records with the same valid ID number."""
+    phone_without_name: bool = True
+    """Joins: a record without a name with the person on its phone, when there is only one."""
+    different_id_numbers: bool = True
+    """Keeps apart: two different valid ID numbers."""
+    person_and_company: bool = True
+    """Keeps apart: a person and a company, such as a company and its driver."""
+    sexes_contradict: bool = True
+    """Keeps apart: a man and a woman, by ID number, card, title (王女士) or a given name that only one sex bears."""
+    twins: bool = True
+    """Keeps apart: the same surname and birth date, and another given name."""
+    father_and_son: bool = True
+    """Keeps apart: the same surname, another given name, and births a generation apart."""
+    another_name: bool = True
+    """Keeps apart: another name that neither sound, order, title nor a slip of the pen explains."""
+    too_many_phones: bool = True
+    """Keeps apart: records that would make a person with more phones than one has."""
+
+
 class IdentityParams(Part):
     """How records become persons, and persons owners."""
 
+    merge_probability: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    """Two records are joined from this probability on, unless a rule keeps them apart."""
+    max_names_per_key: Annotated[int, Field(ge=2, le=200)] = 20
+    """A phone, car, plate or name on records of more different names is no reason to compare these with one another."""
+    max_phones_per_person: Annotated[int, Field(ge=1)] = 8
+    """More phones than one person has."""
+    generation_years: Annotated[int, Field(ge=1, le=60)] = 14
+    """Years between the births of parent and child, at least."""
+    fleet_cars: Annotated[int, Field(ge=2)] = 5
+    """A company with so many cars in hand has a fleet."""
+    rules: IdentityRuleParams = IdentityRuleParams()
+    """Rules that join or keep apart whatever the probability."""
     owner_left: OwnerLeftParams = OwnerLeftParams()
     """How probable it is that an owner no longer has the car."""
 

@@ -1,0 +1,162 @@
+"""Which pairs of records are looked at, and how probably each is one person (Fellegi and Sunter 1969, by splink).
+
+Only records that share a key are compared. Records with the same key and the same name stand for one another: the first
+of them is compared with the rest, and with the firsts of the other names. So a key never makes more pairs than records
+plus a bounded number, however many share it; what is left out is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from ibis import _
+
+from dealerkit.engine import frame_of, keep
+from dealerkit.identity.records import KINDS
+from dealerkit.identity.weights import COMPARISONS, PARTNERS, Comparison, Level
+
+#: Pairs less probable than this are dropped at once.
+LEAST = 0.001
+#: Evidence is weighed as among so many records at least: of ten records nothing can be said about chance.
+_FEWEST = 200
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Scored pairs of nodes.
+
+    Attributes:
+        scored: a row per pair of `LEAST` or more: a, b (a < b), kind (of the most telling key they share), probability
+            (rounded), and the level of each comparison by its name (None: nothing known).
+        compared: how many pairs were looked at.
+        left_out: pairs of records that share a key and were not compared, since too many share it.
+    """
+
+    scored: pd.DataFrame
+    compared: int
+    left_out: int
+
+
+def link(connection, nodes: ir.Table, keys: ir.Table, most_names_per_key: int) -> Pairs:
+    """The pairs of nodes that share a key, scored.
+
+    Args:
+        connection: the engine's.
+        nodes: held by the engine, with a row per ``node`` and the columns that `weights.COMPARISONS` names.
+        keys: kind, key, node, same (see `records.Records`).
+        most_names_per_key: above so many different names a key is looked at within each name only.
+    """
+    pairs, left_out = candidates(connection, keys, most_names_per_key)
+    compared = int(pairs.count().to_pyarrow().as_py())
+    if not compared:
+        return Pairs(_levelled(pd.DataFrame({"a": [], "b": [], "match_key": [], "match_probability": []})), 0, left_out)
+    scored = _scored(connection, nodes, pairs, int(nodes.count().to_pyarrow().as_py()))
+    return Pairs(_levelled(scored), compared, left_out)
+
+
+def candidates(connection, keys: ir.Table, most_names_per_key: int) -> tuple[ir.Table, int]:
+    """Pairs of nodes that share a key, as splink takes them (match_key, join_key_l, join_key_r), and how many were left out."""
+    shared = keys.group_by(s_kind="kind", s_key="key").agg(holders=_.count()).filter(_.holders > 1)
+    held = keys.inner_join(shared, (keys.kind == shared.s_kind) & (keys.key == shared.s_key)).drop("s_kind", "s_key")
+    firsts = held.group_by("kind", "key", "same").agg(first=_.node.min(), alike=_.count())
+    firsts = keep(connection, "identity_firsts", firsts.mutate(names=_.count().over(group_by=["kind", "key"])))
+    named = firsts.filter(_.alike > 1)
+    again = held.inner_join(named, ["kind", "key", "same"]).filter(_.node != _.first)
+    few = firsts.filter(_.names.between(2, most_names_per_key))
+    left, right = few.select("kind", "key", a="first"), few.select(r_kind="kind", r_key="key", b="first")
+    across = left.inner_join(right, (left.kind == right.r_kind) & (left.key == right.r_key) & (left.a < right.b))
+    rank = ibis.cases(*((_.kind == kind, str(i)) for i, kind in enumerate(KINDS)))
+    both = ibis.union(across.select("kind", "a", "b"), again.select("kind", a="first", b="node"))
+    pairs = both.mutate(rank=rank).group_by(join_key_l="a", join_key_r="b").agg(match_key=_["rank"].min())
+    pairs = keep(connection, "identity_candidates", pairs.select("match_key", "join_key_l", "join_key_r"))
+    many = firsts.filter(_.names > most_names_per_key).distinct(on=["kind", "key"])
+    left_out = many.agg(n=(_.names * (_.names - 1) / 2).sum()).to_pyarrow()["n"][0].as_py()
+    return pairs, int(left_out or 0)
+
+
+def same_key(keys: ir.Table, kind: str) -> pd.DataFrame:
+    """Pairs (a, b) of the first record of a key and each other one, for keys that join at once."""
+    held = keys.filter(_.kind == kind)
+    firsts = held.group_by(f_key="key").agg(first=_.node.min(), n=_.count()).filter(_.n > 1)
+    again = held.inner_join(firsts, held.key == firsts.f_key).filter(_.node != _.first)
+    return frame_of(again.select(a="first", b="node").order_by("a", "b"))
+
+
+def no_pairs() -> pd.DataFrame:
+    """What `same_key` gives when nothing is the same."""
+    return pd.DataFrame({"a": np.zeros(0, dtype=np.int64), "b": np.zeros(0, dtype=np.int64)})
+
+
+def _scored(connection, nodes: ir.Table, pairs: ir.Table, records: int) -> pd.DataFrame:
+    """What splink says of the pairs: a, b, match_key, match_probability, gamma_… of each comparison."""
+    from splink import DuckDBAPI, Linker  # here, since importing it takes 0.2 s
+
+    database = DuckDBAPI(connection.con)
+    given = database.register(nodes.op().name)
+    linker = Linker(given, settings(records), log_level=None, validate_settings=False)
+    for column in {level.tf for comparison in COMPARISONS for level in comparison.levels if level.tf}:
+        # the frequencies stand with the nodes: no table of them need be made
+        linker.table_management.register_term_frequency_lookup(given, column)
+    linker.table_management.register_blocked_pairs_for_predict(database.register(pairs.op().name))
+    predicted = linker.inference.predict(threshold_match_probability=LEAST, warning_mode="never")
+    found = connection.table(predicted.physical_name)
+    levels = [f"gamma_{c.name}" for c in COMPARISONS]
+    chosen = found.select("match_key", "match_probability", *levels, a=found.node_l, b=found.node_r)
+    made = frame_of(chosen)
+    predicted.drop_table_from_database_and_remove_from_cache()
+    return made
+
+
+def settings(records: int):
+    """The weights as splink takes them, for so many records."""
+    from splink import SettingsCreator
+
+    return SettingsCreator(
+        link_type="dedupe_only",
+        unique_id_column_name="node",
+        comparisons=[_comparison(c, records) for c in COMPARISONS],
+        probability_two_random_records_match=round(PARTNERS / max(records, _FEWEST), 12),
+        retain_matching_columns=True,
+        linker_uid="dealerkit",
+    )
+
+
+def _comparison(comparison: Comparison, records: int) -> dict:
+    unknown = {"sql_condition": comparison.unknown, "label_for_charts": "unknown", "is_null_level": True}
+    levels = [_level(level, records) for level in comparison.levels]
+    return {"output_column_name": comparison.name, "comparison_levels": [unknown, *levels]}
+
+
+def _level(level: Level, records: int) -> dict:
+    u = round(level.u / max(records, _FEWEST), 15) if level.per_record else level.u
+    said = {
+        "sql_condition": level.when or "ELSE",
+        "label_for_charts": level.name,
+        "m_probability": level.m,
+        "u_probability": u,
+    }
+    if level.tf:
+        said |= {"tf_adjustment_column": level.tf, "disable_tf_exact_match_detection": True}
+    return said
+
+
+def _levelled(scored: pd.DataFrame) -> pd.DataFrame:
+    """Scored pairs with the names of their levels, in order."""
+    made = pd.DataFrame(
+        {
+            "a": scored["a"].astype("int64"),
+            "b": scored["b"].astype("int64"),
+            "kind": scored["match_key"].map({str(i): kind for i, kind in enumerate(KINDS)}).astype(object),
+            "probability": scored["match_probability"].astype(float).round(6),
+        }
+    )
+    for comparison in COMPARISONS:
+        highest = len(comparison.levels) - 1
+        names = {highest - i: level.name for i, level in enumerate(comparison.levels)}
+        column = scored.get(f"gamma_{comparison.name}", pd.Series(dtype=object))
+        made[comparison.name] = column.map(names).astype(object)
+    return made.sort_values(["a", "b"], ignore_index=True)

@@ -1,0 +1,293 @@
+"""The records that may be one person: customer cards of all sources, leads without a card, contacts, who brought a car.
+
+Each is a node with what can be compared; beside the nodes stand the keys (phone, car, plate, …) by which two nodes can
+meet at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from ibis import _
+
+from dealerkit.engine import frame_of, keep
+from dealerkit.formats import RESIDENT_ID, USCC, resident_id_digit_wrong, uscc_digit_wrong
+from dealerkit.identity import names
+from dealerkit.params import Params
+
+#: Attributes of a record that its person keeps.
+CARRIED = (
+    "customer_type", "name", "gender", "birth_date", "id_number", "phone", "residential_area", "occupation", "income_band",
+    "member_level", "points", "marketing_consent", "created_on", "source_channel", "region",
+)  # fmt: skip
+#: What else is compared.
+_COMPARED = ("phone_alt", "address", "employer")
+#: Sources that are no system of the dealer's, least trusted last; their records begin with the word.
+DERIVED = {"leads": "lead:", "contacts": "contact:", "service_orders": "brought:"}
+#: Kinds of key by which records meet, the most telling first.
+KINDS = ("id_number", "phone", "car", "plate", "name_birth", "name_area")
+#: A name that nobody has had so far counts as borne by so many of so many people.
+_NAME_PRIOR, _SURNAME_PRIOR = (0.2, 2_000), (4, 200)
+
+
+@dataclass(frozen=True)
+class Records:
+    """What linking reads, held by the engine.
+
+    Attributes:
+        light: a row per record: ``node`` (0 is of the most trusted source), source, customer_id, `CARRIED`, and what its
+            name, ID number, address and birth date say.
+        nodes: what is compared of each record, with lists of its phones, cars and plates.
+        keys: ``kind``, ``key``, ``node``, ``same`` (what makes two nodes with the key equal without further comparison).
+        crowded: phones on which more different names were found than one phone can have.
+    """
+
+    light: ir.Table
+    nodes: ir.Table
+    keys: ir.Table
+    crowded: int
+
+
+def read(connection, clean: dict[str, ir.Table], params: Params) -> Records:
+    """The records of ``clean``, which needs customers and vehicles; leads, contacts, orders as far as they are there."""
+    people = keep(connection, "identity_people", _people(clean, params))
+    named = _named(people)
+    light = keep(connection, "identity_light", _light(people, named))
+    phones = keep(connection, "identity_phones", _phones(light, params))
+    held = _held(clean, light)
+    keys = keep(connection, "identity_keys", _keys(light, phones, held))
+    nodes = keep(connection, "identity_nodes", _nodes(light, keys))
+    return Records(light, nodes, keys, _crowded(phones))
+
+
+def _people(clean: dict[str, ir.Table], params: Params) -> ir.Table:
+    """A row per record with its number; ``points`` and such are known of customer cards only."""
+    customers = clean["customers"]
+    columns = {c: customers[c] for c in (*CARRIED, *_COMPARED) if c in customers.columns}
+    columns |= {c: ibis.null("string") for c in ("region",) if c not in customers.columns}
+    cards = customers.select("customer_id", source=customers["_source"], vin=ibis.null("string"), **columns)
+    parts = [cards, *(_like(part, cards) for part in _further(clean))]
+    both = ibis.union(*parts) if len(parts) > 1 else cards
+    known = [*params.sources, *(s for s in DERIVED if s not in params.sources)]
+    trust = ibis.cases(*((both.source == s, i) for i, s in enumerate(params.sources)), else_=len(known))
+    trust = ibis.cases(*((both.source == s, len(known) + 1 + i) for i, s in enumerate(DERIVED)), else_=trust)
+    return both.mutate(node=ibis.row_number().over(order_by=[trust, both.source, both.customer_id]))
+
+
+def _like(part: ir.Table, cards: ir.Table) -> ir.Table:
+    """The part with the columns of cards, empty where it has none."""
+    schema = cards.schema()
+    return part.select(**{c: part[c] if c in part.columns else ibis.null(schema[c]) for c in cards.columns})
+
+
+def _further(clean: dict[str, ir.Table]) -> list[ir.Table]:
+    """Leads that name no customer, contacts with a name or phone, and who brought a car and left a phone."""
+    found = []
+    if "leads" in clean:
+        leads = clean["leads"].filter(_.customer_id.isnull() & _.phone.notnull())
+        found.append(
+            leads.select(
+                customer_id=ibis.literal(DERIVED["leads"]) + leads.lead_id,
+                source=ibis.literal("leads"),
+                phone=leads.phone,
+                created_on=leads.created_at.date(),
+            )
+        )
+    if "contacts" in clean:
+        contacts = clean["contacts"].filter(_.name.notnull() | _.phone.notnull())
+        found.append(
+            contacts.select(
+                "name",
+                "phone",
+                "vin",
+                customer_id=ibis.literal(DERIVED["contacts"]) + contacts.contact_id,
+                source=ibis.literal("contacts"),
+            )
+        )
+    orders = clean.get("service_orders")
+    if orders is not None and "phone" in orders.columns:
+        found.append(_bringers(orders, clean["customers"]))
+    return found
+
+
+def _bringers(orders: ir.Table, customers: ir.Table) -> ir.Table:
+    """Who brought cars and left a phone that is not that of the car's customer under the same name."""
+    said = orders.filter(_.phone.notnull())
+    own = customers.select(o_id="customer_id", o_name="name", o_phone="phone")
+    said = said.left_join(own, said.customer_id == own.o_id)
+    card = (said.phone == said.o_phone) & (said.brought_by.isnull() | said.brought_by.identical_to(said.o_name))
+    said = said.filter(~card.fill_null(False))
+    each = said.group_by("phone", name="brought_by").agg(
+        first=_.order_id.min(), vin=_.vin.argmin(_.order_id), created_on=_.opened_at.min().date()
+    )
+    return each.mutate(
+        customer_id=ibis.literal(DERIVED["service_orders"]) + each["first"], source=ibis.literal("service_orders")
+    )
+
+
+def _named(people: ir.Table) -> ir.Table:
+    """What each distinct name says (see `names.Name`), with its frequency and that of its surname."""
+    distinct = frame_of(
+        people.filter(_.name.notnull())
+        .group_by("name", company=_said_company(people))
+        .agg(cards=_.count())
+        .order_by("name", "company")
+    )
+    read_ = names.read_all(distinct)
+    found = pd.concat([distinct, read_], axis=1)
+    total = int(distinct["cards"].sum())
+    found["tf_name_key"] = _frequency(found, "name_key", total, _NAME_PRIOR)
+    found["tf_name_sound"] = _frequency(found, "name_sound", total, _NAME_PRIOR)
+    found["tf_name_surname"] = _frequency(found, "name_surname", total, _SURNAME_PRIOR)
+    types = {"name": "string", "company": "boolean", **names.COLUMNS}
+    types |= dict.fromkeys(("tf_name_key", "tf_name_sound", "tf_name_surname"), "float64")
+    return ibis.memtable(found.drop(columns="cards"), schema=types)
+
+
+def _is_uscc(ids: ir.StringValue) -> ir.BooleanValue:
+    """A resident ID of digits alone would pass for a company's code."""
+    return ids.re_search(USCC) & ~ids.re_search(RESIDENT_ID)
+
+
+def _said_company(people: ir.Table) -> ir.BooleanValue:
+    return ((people.customer_type == "company") | _is_uscc(people.id_number)).fill_null(False)
+
+
+def _frequency(found: pd.DataFrame, column: str, total: int, prior: tuple[float, int]) -> np.ndarray:
+    """Share of the cards with the same value, as if ``prior`` had been seen before."""
+    cards = found.groupby(column)["cards"].transform("sum")
+    return ((cards.astype(float) + prior[0]) / (total + prior[1])).round(9).to_numpy()
+
+
+def _light(people: ir.Table, named: ir.Table) -> ir.Table:
+    """The records with what their name, ID number, address and birth date say."""
+    ids = people.id_number
+    resident = ids.re_search(RESIDENT_ID) & ~resident_id_digit_wrong(ids)
+    firm = _is_uscc(ids) & ~uscc_digit_wrong(ids)
+    p = people.mutate(told=_said_company(people), resident=resident.fill_null(False), firm=firm.fill_null(False))
+    n = named.rename(n_name="name", n_company="company")
+    p = p.left_join(n, (p.name == n.n_name) & (p.told == n.n_company)).drop("n_name", "n_company")
+    kind = ibis.cases(
+        (p.told | p.name_company.fill_null(False), "company"),
+        ((p.customer_type == "person") | p.resident, "person"),
+        else_=ibis.null("string"),
+    )
+    by_id = (p.id_number.substr(16, 1).try_cast("int32") % 2 == 1).ifelse("m", "f")
+    own = p.gender.coalesce(p.name_sex)
+    born = p.birth_date.strftime("%Y%m%d")
+    tidy = p.address.lower().re_replace(r"[\s,.，。、#-]+", "")
+    sex = ibis.cases((kind == "company", ibis.null("string")), (p.resident, by_id), else_=own)
+    return (
+        p.mutate(
+            kind=kind,
+            valid_id=(p.resident | p.firm).ifelse(p.id_number, ibis.null("string")),
+            sex=sex,
+            hint=sex.coalesce(p.name_hint),
+            birth=p.resident.ifelse(p.id_number.substr(6, 8), born),
+            place=(tidy.length() >= 8).ifelse(tidy, ibis.null("string")),
+        )
+        .mutate(same=_.name_key.coalesce("") + "|" + _.valid_id.coalesce(""))
+        .drop("told", "resident", "firm", "name_company", "name_sex", "name_hint")
+    )
+
+
+def _phones(light: ir.Table, params: Params) -> ir.Table:
+    """A row per record and phone, with whether the phone is crowded: on more different full names than allowed."""
+    numbers = ibis.union(
+        light.select("node", "same", "name_key", "name_full", key="phone"),
+        light.select("node", "same", "name_key", "name_full", key="phone_alt"),
+        distinct=True,
+    ).filter(_.key.notnull())
+    by_phone = numbers.group_by(k="key").agg(names=_.name_key.nunique(where=_.name_full))
+    crowded = by_phone.filter(_.names > params.checks.max_customers_per_phone)
+    joined = numbers.left_join(crowded, numbers.key == crowded.k)
+    return joined.select("node", "same", "key", crowded=joined.k.notnull())
+
+
+def _crowded(phones: ir.Table) -> int:
+    return int(phones.filter(_.crowded).key.nunique().to_pyarrow().as_py())
+
+
+def _held(clean: dict[str, ir.Table], light: ir.Table) -> ir.Table:
+    """(kind, key, node) of cars and plates: who is on record with them."""
+    parts = []
+    for table, columns in (
+        ("vehicles", {"car": "vin", "plate": "plate"}),
+        ("sales_orders", {"car": "vin"}),
+        ("service_orders", {"car": "vin", "plate": "plate"}),
+    ):
+        for kind, column in columns.items():
+            if table in clean and column in clean[table].columns:
+                rows = clean[table].select("customer_id", kind=ibis.literal(kind), key=column)
+                parts.append(rows.filter(_.key.notnull() & _.customer_id.notnull()))
+    held = ibis.union(*parts, distinct=True)
+    by_card = held.inner_join(light.filter(~_.source.isin(list(DERIVED))), "customer_id")
+    own = light.filter(_.vin.notnull())
+    return ibis.union(
+        by_card.select("kind", "key", "node", "same"),
+        own.select("node", "same", kind=ibis.literal("car"), key=own.vin).select("kind", "key", "node", "same"),
+        distinct=True,
+    )
+
+
+def _keys(light: ir.Table, phones: ir.Table, held: ir.Table) -> ir.Table:
+    """The keys of all kinds. By a name's key everybody is the same, so that each node stands for itself there."""
+    by_phone = phones.filter(~_.crowded).select("key", "node", "same", kind=ibis.literal("phone"))
+    by_id = light.filter(_.valid_id.notnull()).select(
+        "node", kind=ibis.literal("id_number"), key="valid_id", same=ibis.literal("")
+    )
+    # the sound of a Latin name may be turned; the smaller of the two is the same for both orders
+    sound = ibis.least(light.name_sound, light.name_turned.coalesce(light.name_sound))
+    full = light.mutate(sound=sound, alone=light.node.cast("string")).filter(
+        light.name_full & (light.kind != "company").fill_null(True)
+    )
+    bar = ibis.literal("|")
+    by_birth = full.filter(_.birth.notnull())
+    by_area = full.filter(_.residential_area.notnull())
+    parts = [
+        by_id,
+        by_phone,
+        held,
+        by_birth.select(
+            "node", kind=ibis.literal("name_birth"), key=by_birth.sound + bar + by_birth.birth, same=by_birth.alone
+        ),
+        by_area.select(
+            "node",
+            kind=ibis.literal("name_area"),
+            key=by_area.sound + bar + by_area.residential_area,
+            same=by_area.alone,
+        ),
+    ]
+    return ibis.union(*(part.select("kind", "key", "node", "same") for part in parts))
+
+
+def _nodes(light: ir.Table, keys: ir.Table) -> ir.Table:
+    """The records with lists of their phones, and of those cars and plates that another record has as well."""
+    shared = keys.filter(_.kind.isin(["phone", "car", "plate"]))
+    twice = shared.group_by(k_kind="kind", k_key="key").agg(n=_.count()).filter(_.n > 1)
+    both = shared.left_join(twice, (shared.kind == twice.k_kind) & (shared.key == twice.k_key))
+    both = both.filter((both.kind == "phone") | both.n.notnull())
+    both = both.mutate(place=ibis.row_number().over(group_by=["kind", "node"], order_by="key")).filter(_.place < 40)
+    lists = both.group_by(l_node="node").agg(
+        phones=_.key.collect(where=_.kind == "phone", order_by=_.key),
+        cars=_.key.collect(where=_.kind == "car", order_by=_.key),
+        plates=_.key.collect(where=_.kind == "plate", order_by=_.key),
+    )
+    compared = [c for c in light.columns if c.startswith(("name_", "tf_"))]
+    compared += [
+        "node",
+        "source",
+        "customer_id",
+        "id_number",
+        "valid_id",
+        "birth",
+        "sex",
+        "hint",
+        "place",
+        "residential_area",
+    ]
+    return light.left_join(lists, light.node == lists.l_node).select(*compared, "phones", "cars", "plates")
