@@ -18,9 +18,9 @@ import pyarrow as pa
 
 from dealerkit import engine, tables
 from dealerkit.audit.columns import column_checks
-from dealerkit.audit.formats import resident_id_digit_wrong
 from dealerkit.audit.kinds import Check
 from dealerkit.audit.standard import plain, plain_texts, standardised, typed
+from dealerkit.formats import resident_id_digit_wrong
 from dealerkit.messages import N_, mask
 from dealerkit.params import Params
 from dealerkit.tables import Table
