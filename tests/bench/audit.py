@@ -55,8 +55,7 @@ class Rule:
 
 def rules() -> list[Rule]:
     """The kit's checks of the table that all can express, read off the same declarations."""
-    from dealerkit import tables
-    from dealerkit.audit import formats
+    from dealerkit import formats, tables
     from dealerkit.params import CheckParams
 
     patterns = {"vin": formats.VIN, "plate": formats.PLATE, "mobile": formats.MOBILE}

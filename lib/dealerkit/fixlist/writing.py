@@ -16,12 +16,12 @@ from ibis import _
 
 from dealerkit import books, engine, tables
 from dealerkit import params as params_
-from dealerkit.audit.formats import RESIDENT_ID
 from dealerkit.audit.views import message_of
 from dealerkit.chain.folders import Folders
 from dealerkit.errors import UserError
 from dealerkit.fixlist.lines import DEALER, HEADINGS, LINES, REASONS, reference
 from dealerkit.fixlist.reading import FOLDER
+from dealerkit.formats import RESIDENT_ID
 from dealerkit.messages import N_
 from dealerkit.params import FixListParams, nearest
 from dealerkit.report.translate import LANGUAGES, Translator
