@@ -77,8 +77,8 @@ def identify(
     told = found.light.select("node", "source", "customer_id", "id_number", "phone", "name")
     nodes = frame_of(told.order_by("node")).drop(columns="node")
     obeyed = decisions.forced(memory.decisions, nodes)
-    joined = _joined(found, scored.scored, len(nodes), obeyed, params)
-    nodes = stable.with_prints(nodes.assign(group=joined.group), params.id_key)
+    made = joined(found, scored.scored, len(nodes), obeyed, params)
+    nodes = stable.with_prints(nodes.assign(group=made.group), params.id_key)
     former = stable.follow(nodes, memory, params.id_key)
     nodes["person_id"] = stable.assign(nodes, memory, params.id_key, former)
     records = nodes[["source", "customer_id", "person_id"]].sort_values(["source", "customer_id"], ignore_index=True)
@@ -94,8 +94,8 @@ def identify(
         persons=_persons(people, kept.cars, belongs),
         records=records,
         cars=kept.cars,
-        merges=_counted(joined.pairs, obeyed),
-        pairs=_with_records(joined.pairs, nodes),
+        merges=_counted(made.pairs, obeyed),
+        pairs=_with_records(made.pairs, nodes),
         relations=belongs.rows,
         counts={
             "records": len(nodes),
@@ -106,13 +106,13 @@ def identify(
         people=people,
         owner_left=kept.owner_left,
         map=stable.mapped(nodes, former, memory, as_of, params.id_key),
-        diary=diary.written(diary.entries(nodes, memory, as_of, former, joined.links, obeyed.cannot), memory),
+        diary=diary.written(diary.entries(nodes, memory, as_of, former, made.links, obeyed.cannot), memory),
         decisions=decisions.counts(memory.decisions, nodes),
     )
 
 
 @dataclass(frozen=True)
-class _Joined:
+class Joined:
     """Group of each record; the links that made the groups with their rule, the strongest first; the scored pairs with
     ``verdict`` and ``rule``."""
 
@@ -121,7 +121,7 @@ class _Joined:
     pairs: pd.DataFrame
 
 
-def _joined(found: Records, scored: pd.DataFrame, size: int, obeyed: decisions.Forced, params: Params) -> _Joined:
+def joined(found: Records, scored: pd.DataFrame, size: int, obeyed: decisions.Forced, params: Params) -> Joined:
     """Persons of the scored pairs, by rules, weights and decisions."""
     by_rule = params.identity.rules
     by_id = linking.same_key(found.keys, "id_number") if by_rule.same_id_number else linking.no_pairs()
@@ -155,7 +155,7 @@ def _joined(found: Records, scored: pd.DataFrame, size: int, obeyed: decisions.F
     apart = apart.mask(several, "several_on_phone").astype(object).where(lambda rule: rule.notna(), None)
     pairs["rule"] = np.where(together, reason, apart)
     pairs.loc[_index(pairs).isin(_index(pd.concat([obeyed.must, obeyed.cannot]))), "rule"] = "decided"
-    return _Joined(group, links, pairs)
+    return Joined(group, links, pairs)
 
 
 def _index(pairs: pd.DataFrame) -> pd.MultiIndex:
