@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from dealerkit.engine import frame_of, keep
+from dealerkit.engine import frame_of, keep, uncollected
 from dealerkit.identity import decisions, diary, groups, left, linking, relations, rules, stable
 from dealerkit.identity.records import CARRIED, Records, read
 from dealerkit.memory import Memory
@@ -71,7 +71,11 @@ def identify(
     Args:
         memory: what earlier reports left (`run.memory()`); without it this is a first report.
     """
-    memory = memory or Memory()
+    with uncollected():
+        return _identify(connection, clean, params, as_of, memory or Memory())
+
+
+def _identify(connection, clean: dict[str, ir.Table], params: Params, as_of: date, memory: Memory) -> Identified:
     found = read(connection, clean, params)
     scored = linking.link(connection, found.nodes, found.keys, params.identity.max_names_per_key)
     told = found.light.select("node", "source", "customer_id", "id_number", "phone", "name")

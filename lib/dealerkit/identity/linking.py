@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from dealerkit.engine import frame_of, keep
+from dealerkit.engine import counts, frame_of, keep
 from dealerkit.identity.records import KINDS
 from dealerkit.identity.weights import COMPARISONS, PARTNERS, Comparison, Level
 
@@ -51,10 +51,10 @@ def link(connection, nodes: ir.Table, keys: ir.Table, most_names_per_key: int) -
         most_names_per_key: above so many different names a key is looked at within each name only.
     """
     pairs, left_out = candidates(connection, keys, most_names_per_key)
-    compared = int(pairs.count().to_pyarrow().as_py())
+    compared = counts(pairs, {}, {})["rows"]
     if not compared:
         return Pairs(_levelled(pd.DataFrame({"a": [], "b": [], "match_key": [], "match_probability": []})), 0, left_out)
-    scored = _scored(connection, nodes, pairs, int(nodes.count().to_pyarrow().as_py()))
+    scored = _scored(connection, nodes, pairs, counts(nodes, {}, {})["rows"])
     return Pairs(_levelled(scored), compared, left_out)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from dealerkit.engine import frame_of, keep
+from dealerkit.engine import counts, frame_of, keep
 from dealerkit.formats import RESIDENT_ID, USCC, resident_id_digit_wrong, uscc_digit_wrong
 from dealerkit.identity import names
 from dealerkit.params import Params
@@ -61,7 +61,7 @@ def read(connection, clean: dict[str, ir.Table], params: Params) -> Records:
     held = _held(clean, light)
     keys = keep(connection, "identity_keys", _keys(light, phones, held))
     nodes = keep(connection, "identity_nodes", _nodes(light, keys))
-    return Records(light, nodes, keys, _crowded(phones))
+    return Records(light, nodes, keys, counts(phones, {}, {"first": "first"})["true first"])
 
 
 def _people(clean: dict[str, ir.Table], params: Params) -> ir.Table:
@@ -196,20 +196,17 @@ def _light(people: ir.Table, named: ir.Table) -> ir.Table:
 
 
 def _phones(light: ir.Table, params: Params) -> ir.Table:
-    """A row per record and phone, with whether the phone is crowded: on more different full names than allowed."""
+    """A row per record and phone, with whether the phone is crowded: on more different full names than allowed; ``first``
+    in one row of each such phone."""
     numbers = ibis.union(
         light.select("node", "same", "name_key", "name_full", key="phone"),
         light.select("node", "same", "name_key", "name_full", key="phone_alt"),
         distinct=True,
     ).filter(_.key.notnull())
-    by_phone = numbers.group_by(k="key").agg(names=_.name_key.nunique(where=_.name_full))
+    by_phone = numbers.group_by(k="key").agg(names=_.name_key.nunique(where=_.name_full), least=_.node.min())
     crowded = by_phone.filter(_.names > params.checks.max_customers_per_phone)
     joined = numbers.left_join(crowded, numbers.key == crowded.k)
-    return joined.select("node", "same", "key", crowded=joined.k.notnull())
-
-
-def _crowded(phones: ir.Table) -> int:
-    return int(phones.filter(_.crowded).key.nunique().to_pyarrow().as_py())
+    return joined.select("node", "same", "key", crowded=joined.k.notnull(), first=joined.node == joined.least)
 
 
 def _held(clean: dict[str, ir.Table], light: ir.Table) -> ir.Table:
