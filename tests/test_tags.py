@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from dealerkit import factors, identity, tags
 from dealerkit.errors import UserErrors
+from dealerkit.factors import views as factor_views
 from dealerkit.params import Params
 from dealerkit.report.translate import Translator
 from dealerkit.tags import views
@@ -377,6 +378,40 @@ def test_the_page_shows_no_small_number_and_what_changed(worked):
         "▬ 0",
         "–",
     ]
+
+
+def test_the_tags_of_a_generated_dealer_say_what_the_page_and_its_tables_say(demo, demo_persons):
+    day, found, chosen = demo.audited.as_of.day, demo_persons, demo.params
+    clean, connection = demo.audited.clean, demo.connection
+    panel = factors.person_factors(connection, clean, found.persons, found.records, found.cars, [day], day, chosen)
+    now = factors.at(panel, day)
+    made = tags.tags(connection, clean, found.persons, found.records, found.cars, now, factors.kinds(chosen), chosen, day, Translator("en"))  # fmt: skip
+    table = made.rows.to_pandas()
+    assert not table.duplicated(["person_id", "vin", "tag"]).any()
+    since = pd.to_datetime(table["since"])
+    assert since.notna().all() and since.max() <= pd.Timestamp(day)
+    count = made.counts.set_index("tag")["persons"]
+    persons = found.persons[found.persons["person_id"].isin(now["person_id"])]
+    told = factor_views.facts(persons, now, found.cars.filter(found.cars.in_hand).to_pandas(), found.merges, chosen)
+    assert count["active"] == told["active_customers"][0]
+    assert count["away"] == told["absent_customers"][0]
+    assert count["never_came"] == told["never_seen_count"][0]
+    assert count["prospect"] == told["prospects_count"][0]
+    assert count["new_customer"] == told["new_customers_12m"][0]
+    # Once more from the clean tables, in another way.
+    orders = clean["service_orders"].to_pandas()
+    orders = orders[orders["opened_at"] < pd.Timestamp(day) + pd.Timedelta(days=1)]
+    lines = clean["service_lines"].to_pandas().merge(orders[["order_id", "vin", "opened_at"]], on="order_id")
+    lines["item"] = lines["item_code"].fillna(lines["item_name"])
+    lines["day"], left = lines["opened_at"].dt.normalize(), lines["status"].isin(["declined", "postponed"])
+    done = lines[~left].groupby(["vin", "item"])["day"].max()
+    open_ = lines[left & ((pd.Timestamp(day) - lines["day"]).dt.days <= 365)]
+    open_ = open_[[not done.get((v, i), pd.Timestamp(0)) >= d for v, i, d in zip(open_["vin"], open_["item"], open_["day"], strict=True)]]  # fmt: skip
+    held = found.cars.filter(found.cars.in_hand).to_pandas()["vin"]
+    expected = open_[open_["vin"].isin(held)].groupby("vin")["day"].min()
+    got = table[table["tag"] == "declined_work"].assign(day=since).groupby("vin")["day"].min()
+    assert len(expected) > 20
+    assert got.to_dict() == expected.to_dict()
 
 
 MISTAKES = [
