@@ -84,7 +84,7 @@ UNKNOWN = float("nan")
 WORKED = [
     (own("tyre_jobs_count_24m", "service_lines", "count", where="item_name ilike '%tyre%' and kind = 'labour' and coalesce(status, 'done') = 'done'", months=24), (1, 2, 0, 0)),
     (own("weekend_share", "service_orders", "share", "weekday(opened_at) >= 6"), (2 / 3, 0.5, UNKNOWN, 1)),
-    (own("weekend_share_24m", "service_orders", "share", "weekday(opened_at) >= 6", months=24), (0.5, 1 / 3, UNKNOWN, 1)),
+    (own("weekends_share_24m", "service_orders", "share", "weekday(opened_at) >= 6", months=24), (0.5, 1 / 3, UNKNOWN, 1)),
     # The third order is settled after the earlier origin: its amount is not known then.
     (own("repair_yuan", "service_orders", "sum", "total_yuan", "order_type = 'repair'"), (200.20, 600.60, 0, 0)),
     (own("mean_yuan", "service_orders", "mean", "total_yuan"), (150.15, 375.375, UNKNOWN, UNKNOWN)),
@@ -256,6 +256,6 @@ def test_the_own_factors_of_the_demo_are_filled(demo, demo_persons):
     day, found = demo.audited.as_of.day, demo_persons
     panel = factors.person_factors(demo.connection, demo.audited.clean, found.persons, found.records, found.cars, [day], day, chosen)  # fmt: skip
     assert panel["tyre_jobs_count_24m"].sum() > 20
-    assert panel["weekend_visits_share_24m"].between(0, 1).sum() > 100
+    assert panel["late_visits_share_24m"].between(0, 1).sum() > 100
     told = views.coverage(panel, chosen, Translator("en"))
     assert told["factors"].sum() == len(factors.PERSON_FACTORS) + len(chosen.own_factors)

@@ -6,6 +6,8 @@ from dealerkit.tables import TABLES
 
 #: Begins the name of a canonical table as it was delivered.
 _RAW = "raw_"
+#: Begins the name of a further table of the params (`extra_factors`), made typed rows.
+_EXTRA = "extra_"
 #: Table → what one row is, in English and in Chinese; the canonical tables say it in `tables`.
 ROWS: dict[str, tuple[str, str]] = {
     # data quality
@@ -13,6 +15,10 @@ ROWS: dict[str, tuple[str, str]] = {
     "corrected": (
         "an answer that staff sent back, with what became of it",
         "员工返回的一条更正及其处理结果",
+    ),
+    "extra_tables": (
+        "a further table of the params, with what became of its rows",
+        "参数中的一张扩展数据表及其各行的去向",
     ),
     "faults": ("a value or row that failed a check", "一个未通过检查的值或行"),
     "ledger": ("a file read for a table, with where its rows went", "为某张表读取的一个文件及其各行的去向"),
@@ -90,6 +96,8 @@ def one_row(table: str, language: str) -> str:
     """What one row of a built table is, in ``en`` or ``zh``; empty for a table that is not the kit's."""
     zh = language == "zh"
     canonical = TABLES.get(table.removeprefix(_RAW))
+    if canonical is None and table not in ROWS and table.removeprefix(_RAW).startswith(_EXTRA):
+        return "扩展数据表的一行" if zh else "a row of a further table of the params"
     if canonical is None:
         return ROWS[table][zh] if table in ROWS else ""
     said = canonical.row_zh if zh else canonical.row_en

@@ -212,6 +212,11 @@ class Run:
         paths = self._paths()
         return {name: self.engine.read_parquet(paths[name]) for name in names or TABLES if name in paths}
 
+    def extras(self) -> dict[str, ir.Table]:
+        """The further tables of the params (`extra_factors`) that the audit read, by their names there."""
+        names = {table.name: f"extra_{table.name}" for table in self.params.extra_factors}
+        return {name: self.table(saved) for name, saved in names.items() if self.has(saved)}
+
     def attach(self, paths: Mapping[str, Path]) -> dict[str, ir.Table]:
         """Parquet files as tables of the engine, by name."""
         return {name: self.engine.read_parquet(path) for name, path in paths.items()}

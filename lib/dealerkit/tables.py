@@ -107,7 +107,8 @@ def fold(header: str) -> str:
     return re.sub(r"[\s_\-./\\:：()（）\[\]【】*#'\"“”]+", "", text)
 
 
-_YES = {"yes": ("yes", "是", "true", "1", "y", "t", "有", "✓"), "no": ("no", "否", "false", "0", "n", "f", "无")}
+#: Spellings of yes and no.
+YES_NO = {"yes": ("yes", "是", "true", "1", "y", "t", "有", "✓"), "no": ("no", "否", "false", "0", "n", "f", "无")}
 
 
 def _table(name, en, zh, row_en, row_zh, key, date, columns, required=False) -> Table:
@@ -115,7 +116,7 @@ def _table(name, en, zh, row_en, row_zh, key, date, columns, required=False) -> 
     done = []
     for column in columns:
         known = column.known_from or ("always" if column.name in key else date or ("parent" if name == "service_lines" else "export"))
-        codes = _YES if column.type == "bool" else column.codes
+        codes = YES_NO if column.type == "bool" else column.codes
         done.append(replace(column, known_from=known, codes=codes))
     return Table(name, en, zh, row_en, row_zh, tuple(key), date, tuple(done), required)
 

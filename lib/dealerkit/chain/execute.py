@@ -30,12 +30,13 @@ from dealerkit.warm import FOLDER
 
 
 def _refuse_bad_expressions(params: params_.Params) -> None:
-    """Refuse mistakes in own checks, own factors and own tags before the first stage runs, not when their stage comes."""
+    """Refuse mistakes in own checks, own and extra factors and own tags before the first stage runs, not when their stage
+    comes."""
     if params.own_checks:
         from dealerkit.audit import own
 
         own.declared(params)
-    if params.own_factors:
+    if params.own_factors or params.extra_factors:
         from dealerkit import factors
 
         factors.check_own(params)

@@ -44,12 +44,19 @@ def dictionary(folders: Folders) -> None:
     params = folders.params()
     t = Translator(params_.environment_language(params))
     frame = factors.dictionary(params, t)
-    frame.loc[frame["own"], "class"] += f" · {t.text(N_('own'))}"
+    own, further = frame["own"] & (frame["extra"] == ""), frame["extra"] != ""
+    frame.loc[own, "class"] += f" · {t.text(N_('own'))}"
+    frame.loc[further, "class"] += " · " + frame.loc[further, "extra"]
+    frame.loc[frame["at_delivery_only"], "window"] = t.text(N_("only at delivery"))
+    frame["reads"] = frame["readable"].map({True: t.text(N_("yes")), False: t.text(N_("no"))})
     columns = [
         Col("factor", t.text("Factor")),
         Col("label", t.text("Meaning")),
         Col("class", t.text("Class")),
+        Col("unit", t.text("Unit")),
+        Col("window", t.text("Window")),
         Col("formula", t.text("Formula")),
+        Col("reads", t.text("A person can read it")),
     ]
     extra = [
         (t.text("Factors of persons"), frame[frame["table"] == "person_factors"], columns),

@@ -10,7 +10,8 @@ import pandas as pd
 from ibis import _
 
 from dealerkit.engine import keep
-from dealerkit.factors.declared import CAR_FACTORS, DAYS_12M, DAYS_PER_MONTH
+from dealerkit.factors.catalogue import CAR_FACTORS
+from dealerkit.factors.declared import DAYS_12M, DAYS_PER_MONTH
 from dealerkit.factors.events import (
     beside,
     count_if,
@@ -22,8 +23,8 @@ from dealerkit.factors.events import (
     orders_of,
     person_of,
     up_to,
-    visit_factors,
 )
+from dealerkit.factors.visits import visit_factors
 
 #: Counts that are nothing, not unknown, of a car without such events.
 _ZERO = ("visits_count_12m", "visits_count_24m", "visits_count_all", "services_count_all", "declined_count_12m")
@@ -74,7 +75,7 @@ def car_panel(
     parts += [_declined(clean, visits, when)] if "service_lines" in clean else []
     joined = held.inner_join(_persons(panel), ["person_id", "origin"])
     joined = beside(beside(joined, ["vin"], about), ["vin", "origin"], *parts)
-    return keep(connection, "car_panel", _finished(joined, told.amounts, as_of))
+    return keep(connection, "car_panel", _finished(joined, "service_orders.total_yuan" in told, as_of))
 
 
 def car_factors(panel_of_cars: ir.Table, as_of: date) -> ir.Table:

@@ -1,30 +1,17 @@
 """Events up to a day: what every factor is made of.
 
-An event counts when it is dated on or before the origin; what is written on an order at its settlement is known
-from the settlement. These are the small expressions that the factors of persons and of cars share.
+An event counts when it is dated on or before the origin. These are the small expressions that all factors share, and
+the rows of each table with their person and day.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from dealerkit.factors.declared import DAYS_12M, DAYS_24M
-
-#: Columns of a workshop visit that are written when it is settled.
-AT_SETTLEMENT = (
-    "total_yuan",
-    "labour_yuan",
-    "parts_yuan",
-    "discount_yuan",
-    "payer_kind",
-    "wait_minutes",
-    "is_comeback",
-)
+from dealerkit import tables
 
 
 def days_between(later, earlier) -> ir.IntegerValue:
@@ -47,10 +34,6 @@ def ratio(part, whole) -> ir.FloatingValue:
     return (part.cast("float64") / whole.cast("float64").nullif(0)).round(9)
 
 
-#: Columns of a workshop visit of which its factors are made.
-_OF_A_VISIT = (*AT_SETTLEMENT, "settled_at", "order_type", "booked", "odometer_km", "day", "visit_no", "gap_days")
-
-
 def up_to(events: ir.Table, when: ir.Table, day: str = "day") -> ir.Table:
     """Events × origins at or after their day, with ``ago``, the days between."""
     both = events.cross_join(when)
@@ -58,110 +41,28 @@ def up_to(events: ir.Table, when: ir.Table, day: str = "day") -> ir.Table:
     return both.mutate(ago=days_between(both.origin, both[day]))
 
 
-def settled_visits(visits: ir.Table, when: ir.Table, key: str) -> ir.Table:
-    """Visits × origins (`up_to`), with what is written at settlement only where the settlement lies before the origin."""
-    v = up_to(visits.select(key, *_OF_A_VISIT), when)
-    settled = v.settled_at.isnull() | (v.settled_at.date() <= v.origin)
-    return v.mutate(**{c: settled.ifelse(v[c], ibis.null(v[c].type())) for c in AT_SETTLEMENT})
+#: Amounts that may not be delivered at all: table → columns.
+_AMOUNTS = {
+    "service_orders": ("total_yuan", "discount_yuan"),
+    "service_lines": ("amount_yuan", "hours"),
+    "sales_orders": ("price_yuan", "accessories_yuan"),
+    "campaigns": ("revenue_yuan",),
+}
 
 
-def visit_factors(visits: ir.Table, when: ir.Table, key: str) -> ir.Table:
-    """What the visits say, by ``key`` (person or car) and origin, of those who came by then.
-
-    Args:
-        visits: orders as `in_order` numbers them by the same key.
-        when: origins.
-        key: column that tells whose visits they are.
-    """
-    made = _added_up(settled_visits(visits, when, key), key)
-    gap = (made.gaps >= 2).ifelse(made.gap, ibis.null("float64"))
-    paid = made.paid_24m.coalesce(0)
-    return made.select(
-        key,
-        "origin",
-        "visits_count_12m",
-        "visits_count_24m",
-        "visits_count_all",
-        "recency_days",
-        "first_visit_days_ago",
-        "accident_count_24m",
-        "warranty_count_24m",
-        "odometer_km_last",
-        "odometer_read_on",
-        "services_count_all",
-        "last_was_maintenance",
-        **{name: made[name].cast("float64") for name in ("spend_yuan_12m", "spend_yuan_24m", "spend_yuan_all")},
-        yuan_per_visit_24m=ratio(made.spend_yuan_24m, made.visits_count_24m),
-        customer_paid_share_24m=(made.payer_known > 0).ifelse(ratio(paid, made.spend_yuan_24m), ibis.null("float64")),
-        discount_share_24m=ratio(made.discount_24m, made.spend_yuan_24m + made.discount_24m),
-        parts_share_24m=ratio(made.parts_24m, made.parts_24m + made.labour_24m),
-        visits_trend_ratio=ratio(made.visits_count_12m, made.visits_count_24m - made.visits_count_12m),
-        interval_days_median=gap,
-        own_rhythm_ratio=ratio(made.recency_days, gap),
-        maintenance_share_24m=ratio(made.maintenance, made.visits_count_24m),
-        repair_share_24m=ratio(made.repair, made.visits_count_24m),
-        comeback_share_24m=ratio(made.comebacks, made.comeback_known),
-        booked_share_24m=ratio(made.booked, made.booked_known),
-        wait_minutes_mean_12m=ratio(made.wait_sum, made.wait_n),
-    )
-
-
-def _added_up(v: ir.Table, key: str) -> ir.Table:
-    """Counts and sums of the visits by ``key`` and origin, of which the shares are made."""
-    y1, y2 = v.ago < DAYS_12M, v.ago < DAYS_24M
-    return v.group_by([key, "origin"]).agg(
-        visits_count_12m=count_if(y1),
-        visits_count_24m=count_if(y2),
-        visits_count_all=v.count(),
-        spend_yuan_12m=sum_if(y1, v.total_yuan),
-        spend_yuan_24m=sum_if(y2, v.total_yuan),
-        spend_yuan_all=v.total_yuan.sum(),
-        paid_24m=sum_if(y2 & (v.payer_kind == "customer"), v.total_yuan),
-        payer_known=count_if(y2 & v.payer_kind.notnull()),
-        discount_24m=sum_if(y2, v.discount_yuan),
-        parts_24m=sum_if(y2, v.parts_yuan),
-        labour_24m=sum_if(y2, v.labour_yuan),
-        recency_days=v.ago.min(),
-        first_visit_days_ago=v.ago.max(),
-        gap=v.gap_days.median(),
-        gaps=v.gap_days.count(),
-        maintenance=count_if(y2 & (v.order_type == "maintenance")),
-        repair=count_if(y2 & (v.order_type == "repair")),
-        accident_count_24m=count_if(y2 & (v.order_type == "accident")),
-        warranty_count_24m=count_if(y2 & v.order_type.isin(["warranty", "recall"])),
-        comebacks=count_if(y2 & v.is_comeback),
-        comeback_known=count_if(y2 & v.is_comeback.notnull()),
-        booked=count_if(y2 & v.booked),
-        booked_known=count_if(y2 & v.booked.notnull()),
-        wait_sum=sum_if(y1, v.wait_minutes),
-        wait_n=count_if(y1 & v.wait_minutes.notnull()),
-        odometer_km_last=v.odometer_km.max(),
-        odometer_read_on=v.odometer_km.notnull().ifelse(v.day, ibis.null("date")).max(),
-        services_count_all=count_if(v.order_type == "maintenance"),
-        last_was_maintenance=(v.order_type == "maintenance")
-        .cast("int64")
-        .argmax(v.order_type.notnull().ifelse(v.visit_no, ibis.null("int64"))),
-    )
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """What the workshop visits hold at all.
-
-    Attributes:
-        amounts: any has a total; without, everything in yuan is unknown, not zero.
-        discounts: any has a discount; then an order with a total and none has 0.
-    """
-
-    amounts: bool
-    discounts: bool
-
-
-def delivered(clean: dict[str, ir.Table]) -> Delivered:
-    """See `Delivered`; asks the engine."""
-    orders = clean["service_orders"]
-    asked = orders.agg(amounts=orders.total_yuan.count() > 0, discounts=orders.discount_yuan.count() > 0)
-    return Delivered(**asked.to_pyarrow().to_pylist()[0])
+def delivered(clean: dict[str, ir.Table]) -> set[str]:
+    """Amounts that any row holds (``service_orders.total_yuan``); asks the engine. Without any, everything made of them
+    is unknown, not zero; an order with a total and no discount has 0 where discounts were delivered at all."""
+    asked = [
+        clean[table].agg(**{f"{table}.{column}": clean[table][column].count() > 0 for column in columns})
+        for table, columns in _AMOUNTS.items()
+        if table in clean
+    ]
+    one = asked[0]
+    for other in asked[1:]:
+        one = one.cross_join(other)
+    [row] = one.to_pyarrow().to_pylist()
+    return {name for name, known in row.items() if known}
 
 
 def declined_lines(clean: dict[str, ir.Table], visits: ir.Table) -> ir.Table:
@@ -179,6 +80,29 @@ def beside(left: ir.Table, keys: list[str], *tables: ir.Table) -> ir.Table:
     return joined.drop(*(f"{key}_beside_{place}" for key in keys for place in range(len(tables))))
 
 
+def of_persons(clean: dict[str, ir.Table], name: str, who: ir.Table) -> ir.Table:
+    """The rows of a table with their ``person_id`` and ``day``: of whom the customer number names, else of the lead's
+    customer, else of the lead itself, which is a record of its own (`identity`).
+
+    Args:
+        clean: clean tables.
+        name: a table with a main date and a customer number.
+        who: of `person_of`.
+    """
+    rows = clean[name]
+    customer = rows.customer_id
+    if name == "leads":
+        customer = customer.coalesce(ibis.literal("lead:") + rows.lead_id)
+    elif name == "interactions" and "leads" in clean:
+        leads = clean["leads"].select("lead_id", lead_customer=_.customer_id)
+        rows = beside(rows, ["lead_id"], leads)
+        customer = rows.customer_id.coalesce(rows.lead_customer, ibis.literal("lead:") + rows.lead_id)
+    day = rows[tables.TABLES[name].date]
+    day = day.date() if day.type().is_timestamp() else day
+    rows = rows.mutate(day=day, customer_id=customer)
+    return rows.inner_join(who, "customer_id")
+
+
 def person_of(records: pd.DataFrame) -> ir.Table:
     """Customer number → person."""
     ids = records[["customer_id", "person_id"]].drop_duplicates("customer_id")
@@ -191,10 +115,10 @@ def holder_of(cars: ir.Table) -> ir.Table:
     return cars.group_by("vin").agg(person_id=cars.person_id.argmin(last))
 
 
-def orders_of(clean: dict[str, ir.Table], told: Delivered) -> ir.Table:
+def orders_of(clean: dict[str, ir.Table], told: set[str]) -> ir.Table:
     """Workshop orders with their ``day``. Where discounts were delivered at all, an order with a total and none has 0."""
     orders = clean["service_orders"].mutate(day=_.opened_at.date())
-    if not told.discounts:
+    if "service_orders.discount_yuan" not in told:
         return orders
     none = orders.discount_yuan.isnull() & orders.total_yuan.notnull()
     return orders.mutate(
@@ -202,7 +126,7 @@ def orders_of(clean: dict[str, ir.Table], told: Delivered) -> ir.Table:
     )
 
 
-def visits_of(clean: dict[str, ir.Table], who: ir.Table, cars: ir.Table, told: Delivered) -> ir.Table:
+def visits_of(clean: dict[str, ir.Table], who: ir.Table, cars: ir.Table, told: set[str]) -> ir.Table:
     """Orders with their person: the customer named on the order, else the holder of the car."""
     orders = beside(orders_of(clean, told), ["customer_id"], who.select("customer_id", w_person="person_id"))
     joined = beside(orders, ["vin"], holder_of(cars).rename(h_person="person_id"))

@@ -248,6 +248,37 @@ def coverage(now: pd.DataFrame, params: Params, t) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def further_tables(counts: pd.DataFrame, met: pd.DataFrame, params: Params, t) -> pd.DataFrame:
+    """How the further tables of the params were read and meet the customers: table, files, key, rows, known_share (rows
+    of a known person), unknown_keys, undated, left_out (repeated, without a key, totals), unreadable (values), factors.
+
+    Args:
+        counts: of `audit.extras`.
+        met: of `factors.matched`.
+    """
+    about = {table.name: table for table in params.extra_factors}
+    made = counts.drop(columns="rows").merge(met, on="name", validate="one_to_one")
+    return pd.DataFrame(
+        {
+            "table": made["name"],
+            "files": made["files"],
+            "key": [t.labels(_home(about[name].key), about[name].key) for name in made["name"]],
+            "rows": made["rows"],
+            "known_share": made["rows_matched"] / made["rows"].where(made["rows"] > 0),
+            "unknown_keys": made["keys"] - made["keys_matched"],
+            "undated": made["undated"],
+            "left_out": made["other"] + made["repeated"] + made["without_key"],
+            "unreadable": made["unreadable"],
+            "factors": [len(about[name].factors) for name in made["name"]],
+        }
+    )
+
+
+def _home(key: str) -> str:
+    """The canonical table whose column a key is."""
+    return "vehicles" if key in ("vin", "plate") else "customers"
+
+
 def gaps(
     now: pd.DataFrame, owners: pd.DataFrame, params: Params, clean: dict[str, ir.Table], t
 ) -> list[tuple[str, str, str]]:
@@ -281,7 +312,7 @@ def gaps(
 
 
 def _own_gaps(now: pd.DataFrame, params: Params, clean: dict[str, ir.Table], t) -> list[tuple[str, str, str]]:
-    """Own factors that nobody has."""
+    """Own and extra factors that nobody has."""
     missing, found = not_delivered(params, clean), []
     for own in params.own_factors:
         label = getattr(own.label, t.language)
@@ -298,6 +329,16 @@ def _own_gaps(now: pd.DataFrame, params: Params, clean: dict[str, ir.Table], t) 
             found.append(
                 (label, why, t.text(N_("Look at its expression in own_factors, and at the columns it names.")))
             )
+    empty = [(table, f) for table in params.extra_factors for f in table.factors if now[f.name].isna().all()]
+    for table, factor in empty:
+        why = t.say(
+            N_(
+                "It is empty for everybody: no row of {table:text} names a known person by then, or meets the condition."
+            ),
+            table=table.name,
+        )
+        remedy = t.text(N_("Look at its key, its date and its expressions in extra_factors."))
+        found.append((getattr(factor.label, t.language), why, remedy))
     return found
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dealerkit import engine, tables
 from dealerkit.errors import UserError, UserErrors
-from dealerkit.ingest import derive, headers
+from dealerkit.ingest import derive, extras, headers
 from dealerkit.ingest.feed import Counts, Feeder, Plan, Sink
 from dealerkit.ingest.files import Look, Unread, look_at
 from dealerkit.ingest.headers import Feed
@@ -63,13 +63,25 @@ class TableRead:
 
 
 @dataclass(frozen=True)
+class ExtraRead:
+    """A further table (`extra_factors`): its name in the params, where its rows are, and the parts that they came from."""
+
+    name: str
+    path: Path
+    rows: int
+    files: tuple[FileRead, ...]
+
+
+@dataclass(frozen=True)
 class Ingested:
-    """What was read: parts in order, tables, what was not read, and which tables nobody delivered and were derived."""
+    """What was read: parts in order, tables, what was not read, which tables nobody delivered and were derived, and the
+    further tables of the params."""
 
     files: tuple[FileRead, ...]
     tables: dict[str, TableRead]
     unread: tuple[Unread, ...]
     derived: tuple[str, ...]
+    extras: tuple[ExtraRead, ...] = ()
 
 
 def ingest(
@@ -88,27 +100,34 @@ def ingest(
     raw_dir, out_dir = Path(raw_dir), Path(out_dir)
     with long_cells(), engine.uncollected():
         look = look_at(params, raw_dir)
+        further = extras.look_at(params, raw_dir, look.problems)
         _refuse(look, params)
         derived = _derivable(look.plans)
         with _writing(out_dir):
-            return _read(params, look, derived, out_dir, tick)
+            return _read(params, look, further, derived, out_dir, tick)
 
 
-def _read(params: Params, look: Look, derived: list[str], out_dir: Path, tick) -> Ingested:
+def _read(params: Params, look: Look, further: list[extras.Extra], derived: list[str], out_dir: Path, tick) -> Ingested:
     sink = Sink(out_dir)
+
+    def fed(plans: list[Plan]) -> tuple[FileRead, ...]:
+        feeders = [(plan, Feeder(plan, sink, params.id_key)) for plan in plans]
+        return tuple(
+            _report(plan, feeder.run(lambda rows, file=plan.part.file: tick(file, rows))) for plan, feeder in feeders
+        )
+
     try:
-        files = []
-        for plan in look.plans:
-            counts = Feeder(plan, sink, params.id_key).run(lambda rows, file=plan.part.file: tick(file, rows))
-            files.append(_report(plan, counts))
+        files = fed(look.plans)
+        read = {extra.table.name: fed(extra.plans) for extra in further}
     finally:
         written = sink.close()
+    tables_written = [name for name in written if name in tables.TABLES]
     made = dict.fromkeys(derived, 0)
     if derived or any(len(p.feeds) > 1 or any(f.made for f in p.feeds) for p in look.plans):
-        rows = max((derive.rows_in(sink.path(name)) for name in written), default=0)
+        rows = max((derive.rows_in(sink.path(name)) for name in tables_written), default=0)
         connection = engine.connect(params.engine, out_dir / "spill", rows)
         try:
-            for name in written:
+            for name in tables_written:
                 derive.finish(connection, sink, name, look.plans)
             for name in derived:
                 made[name] = derive.add_derived(connection, sink, name)
@@ -123,7 +142,17 @@ def _read(params: Params, look: Look, derived: list[str], out_dir: Path, tick) -
         stale.unlink()
     for name, table in found.items():
         sink.path(name).replace(table.path)
-    return Ingested(tuple(files), found, tuple(look.unread), tuple(derived))
+    return Ingested(files, found, tuple(look.unread), tuple(derived), _extras_in_place(sink, read, out_dir))
+
+
+def _extras_in_place(sink: Sink, read: dict[str, tuple[FileRead, ...]], out_dir: Path) -> tuple[ExtraRead, ...]:
+    """The further tables, renamed into place."""
+    found = []
+    for name, files in read.items():
+        path = out_dir / f"raw_extra_{name}.parquet"
+        sink.path(f"extra_{name}").replace(path)
+        found.append(ExtraRead(name, path, derive.rows_in(path), files))
+    return tuple(found)
 
 
 #: Columns of a derived car that stand in the columns of its visit as well; others, such as the odometer, are the visit's.

@@ -147,6 +147,10 @@ def _no_data(file: str) -> str:
 def _files(params: Params, raw_dir: Path, look: Look) -> list[tuple[str, Entry]]:
     """Files (or databases) with their entries, ordered by name; the rest of the folder goes to `look.unread`."""
     there = _listed(raw_dir, params, look)
+    # Files of further tables feed no canonical one, unless an entry under files: names them in full.
+    extra = {name for table in params.extra_factors if table.file for name in matching(table.file, there)}
+    extra -= {name for name in there if any(_same(f.file) == _same(name) for f in params.files if f.file)}
+    there = [name for name in there if name not in extra]
     if params.files:
         chosen = _named(params, raw_dir, there, look)
     else:
@@ -163,6 +167,13 @@ def _files(params: Params, raw_dir: Path, look: Look) -> list[tuple[str, Entry]]
                 )
             )
     return sorted(chosen, key=lambda pair: _same(pair[0]))
+
+
+def matching(pattern: str, there: list[str]) -> list[str]:
+    """Files of that name, else those that can be read and fit the pattern."""
+    wanted = _same(pattern)
+    exact = [name for name in there if _same(name) == wanted]
+    return exact or [name for name in there if _is_data(name) and fnmatchcase(_same(name), wanted)]
 
 
 def _is_data(file: str) -> bool:

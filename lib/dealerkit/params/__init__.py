@@ -20,7 +20,8 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from dealerkit.errors import UserError, UserErrors
-from dealerkit.params import parts
+from dealerkit.params import extra, parts
+from dealerkit.params.extra import ExtraFactorParams, ExtraTableParams
 from dealerkit.params.parts import (
     CheckParams,
     ChurnParams,
@@ -44,6 +45,7 @@ from dealerkit.params.parts import (
     WindowParams,
     months_before,
     nearest,
+    refuse_twice,
     text_or_pair,
 )
 
@@ -52,6 +54,8 @@ __all__ = [
     "ChurnParams",
     "ClusterParams",
     "EngineParams",
+    "ExtraFactorParams",
+    "ExtraTableParams",
     "FileParams",
     "FixListParams",
     "ImportanceParams",
@@ -124,6 +128,8 @@ class Params(Part):
     """Thresholds of the tags."""
     own_tags: tuple[OwnTagParams, ...] = ()
     """Tags of the dealer's own."""
+    extra_factors: tuple[ExtraTableParams, ...] = ()
+    """Further tables with a key of customers or cars (insurance, shop, telematics, …), and the factors made of them."""
     value_per_reachable_customer_yuan: Annotated[float, Field(ge=0)] = 0
     """Yuan a year that a reachable customer is worth; first estimate of what a data fault costs. 0: not estimated."""
     targets: TargetParams = TargetParams()
@@ -154,10 +160,16 @@ class Params(Part):
     @field_validator("own_factors", "own_tags")
     @classmethod
     def _once_each(cls, own):
-        names = [entry.name for entry in own]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"each name can be given once; twice or more: {', '.join(twice)}")
+        refuse_twice(entry.name for entry in own)
         return own
+
+    @field_validator("extra_factors")
+    @classmethod
+    def _tables_once_each(cls, extra, info):
+        refuse_twice(table.name for table in extra)
+        own = [factor.name for factor in info.data.get("own_factors", ())]
+        refuse_twice([*(f.name for table in extra for f in table.factors), *own])
+        return extra
 
     def overridden(self, overrides: dict[str, Any]) -> Params:
         """Params with some keys replaced (`{"windows.lost_months": 18}`), checked like a file."""
@@ -359,10 +371,11 @@ def meanings() -> dict[str, dict[str, str]]:
     Not by `use_attribute_docstrings`, which reads the sources of every part whenever the params are imported.
     """
     found: dict[str, dict[str, str]] = {}
-    for module in (parts, sys.modules[__name__]):
+    for module in (parts, extra, sys.modules[__name__]):
         for part in ast.parse(inspect.getsource(module)).body:
             if isinstance(part, ast.ClassDef):
-                found[part.name] = {
+                inherited = [found[base.id] for base in part.bases if getattr(base, "id", None) in found]
+                found[part.name] = {k: v for keys in inherited for k, v in keys.items()} | {
                     key.target.id: inspect.cleandoc(text.value.value)
                     for key, text in pairwise(part.body)
                     if isinstance(key, ast.AnnAssign) and isinstance(text, ast.Expr)

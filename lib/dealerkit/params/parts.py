@@ -29,6 +29,14 @@ def nearest(name: str, known) -> str:
     return f"; nearest: {close[0]!r}" if close else ""
 
 
+def one_place(file: str | None, url: str | None) -> None:
+    """Refuse an entry that names both a file and a database, or neither, or a password."""
+    if (file is None) == (url is None):
+        raise ValueError("give either file or url, not both and not neither")
+    if url and re.match(r"[a-z+0-9]+://[^/]*:[^/]*@", url):
+        raise ValueError("the url holds a password; leave it out and set DEALERKIT_DB_USER and DEALERKIT_DB_PASSWORD")
+
+
 class Part(BaseModel):
     """What all parts share: no other keys, nothing to change, the text under a key is its meaning."""
 
@@ -69,12 +77,7 @@ class FileParams(Part):
 
     @model_validator(mode="after")
     def _one_origin(self):
-        if (self.file is None) == (self.url is None):
-            raise ValueError("give either file or url, not both and not neither")
-        if self.url and re.match(r"[a-z+0-9]+://[^/]*:[^/]*@", self.url):
-            raise ValueError(
-                "the url holds a password; leave it out and set DEALERKIT_DB_USER and DEALERKIT_DB_PASSWORD"
-            )
+        one_place(self.file, self.url)
         known = {c for t in tables.TABLES.values() for c in t.names} | {
             f"{t.name}.{c}" for t in tables.TABLES.values() for c in t.names
         }
@@ -479,8 +482,15 @@ class OwnTagParams(Part):
     """Condition in SQL over the factors of a person, own ones among them: `spend_yuan_24m > 8000 and is_company = 0`."""
 
 
-class OwnFactorParams(Part):
-    """A factor of the dealer's own: what a person's events add up to, or a formula over other factors."""
+def refuse_twice(names) -> None:
+    """Refuse names that are given twice."""
+    names = list(names)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"each name can be given once; twice or more: {', '.join(twice)}")
+
+
+class DeclaredFactorParams(Part):
+    """What every factor that the params declare has."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
     """Name with its unit and window: `tyre_jobs_count_24m`; small letters, digits and _."""
@@ -490,21 +500,26 @@ class OwnFactorParams(Part):
         "consumption"
     )
     """Class of factors it belongs to."""
-    table: TableName | None = None
-    """Canonical table whose rows are the events; only those of the person, dated on or before the origin, count."""
-    aggregate: Literal["count", "share", "sum", "mean", "min", "max", "last"] | None = None
-    """What is made of the events: how many there are, the share of them for which `of` holds, or the sum, mean, smallest,
-    largest or last of `of`."""
     of: str | None = None
     """Expression over the columns of the table; for `share` a condition, for `count` none."""
     where: str | None = None
     """Condition that an event must meet to count; without it all do."""
     window_months: Annotated[int, Field(ge=1, le=600)] | None = None
     """Events of so many months up to the origin; null: all."""
-    formula: str | None = None
-    """Expression over other factors of the person, instead of events: `spend_yuan_24m / nullif(cars_count, 0)`."""
     readable: bool = True
     """false: nothing a person can read off the data; left out where people are told why."""
+
+
+class OwnFactorParams(DeclaredFactorParams):
+    """A factor of the dealer's own: what a person's events add up to, or a formula over other factors."""
+
+    table: TableName | None = None
+    """Canonical table whose rows are the events; only those of the person, dated on or before the origin, count."""
+    aggregate: Literal["count", "share", "sum", "mean", "min", "max", "last"] | None = None
+    """What is made of the events: how many there are, the share of them for which `of` holds, or the sum, mean, smallest,
+    largest or last of `of`."""
+    formula: str | None = None
+    """Expression over other factors of the person, instead of events: `spend_yuan_24m / nullif(cars_count, 0)`."""
 
     @model_validator(mode="after")
     def _one_way(self):
@@ -515,11 +530,16 @@ class OwnFactorParams(Part):
             )
         if self.formula is None and not (self.table and self.aggregate):
             raise ValueError("needs a table and an aggregate, or a formula")
-        if self.aggregate == "count" and self.of is not None:
-            raise ValueError("count takes no `of`; put the condition into `where`, or use share")
-        if self.aggregate not in (None, "count") and self.of is None:
-            raise ValueError(f"{self.aggregate} needs `of`, the expression that it is made of")
+        fits(self.aggregate, self.of)
         return self
+
+
+def fits(aggregate: str | None, of: str | None) -> None:
+    """Refuse an aggregate without what it is made of, and a count of something."""
+    if aggregate == "count" and of is not None:
+        raise ValueError("count takes no `of`; put the condition into `where`, or use share")
+    if aggregate not in (None, "count", "days_since") and of is None:
+        raise ValueError(f"{aggregate} needs `of`, the expression that it is made of")
 
 
 class OwnCheckParams(Part):
