@@ -46,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--customers", type=int)
     demo.add_argument("--seed", type=int)
     demo.add_argument("--types", default="usual", help="types of customers planted: usual, apart or none")
+    demo.add_argument("--faults", default="usual", help="usual, or none for data without any fault")
+    demo.add_argument("--month", type=int, default=0, help="1 for the export of the same dealer a month later")
     return parser
 
 
@@ -127,7 +129,8 @@ def _new_dealer(given: argparse.Namespace, root: Path) -> int:
 def _demo(given: argparse.Namespace, root: Path) -> int:
     from dealerkit import demo
 
-    demo.generate(given.dealer, given.out, given.truth, customers=given.customers, seed=given.seed, kind=given.types)
+    how = {"kind": given.types, "faults": given.faults, "month": given.month}
+    demo.generate(given.dealer, given.out, given.truth, customers=given.customers, seed=given.seed, **how)
     return 0
 
 

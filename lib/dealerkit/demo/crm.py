@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dealerkit.demo import ids, words
-from dealerkit.demo.people import AS_OF
+from dealerkit.demo.people import AS_OF, END
 from dealerkit.demo.workshop import DAY
 
 LEAD_EVENTS = (
@@ -47,9 +47,18 @@ EVENT_CHANNELS = (
 
 
 def make_contacts(
-    rng: np.random.Generator, persons: pd.DataFrame, spells: pd.DataFrame, shift: int, lang: str
+    rng: np.random.Generator,
+    persons: pd.DataFrame,
+    spells: pd.DataFrame,
+    kin: pd.DataFrame,
+    shift: int,
+    lang: str,
 ) -> pd.DataFrame:
-    """Drivers and payers of companies' cars, household members of persons; ``spell`` is the car they belong to."""
+    """Drivers and payers of companies' cars, household members of persons; ``spell`` is the car they belong to.
+
+    ``who`` is the person where the contact is a customer as well (the owner, one of the family, a company's driver);
+    −1 for everybody else.
+    """
     p = persons.reindex(spells["person"]).reset_index(drop=True)
     company = p["company"].to_numpy(dtype=bool)
     chance = np.where(company, 0.75, 0.16)
@@ -73,15 +82,22 @@ def make_contacts(
         + persons["given"].to_numpy()[rng.permutation(len(persons))[other % len(persons)]]
     )
     phone = ids.mobiles(4 * spells["car"].to_numpy()[chosen] + 2, shift)
-    own = role == "owner"
+    owner = spells["person"].to_numpy()[chosen]
+    related = kin[kin["kind"] != "namesake"]
+    other = pd.Series([*related["b"], *related["a"]], [*related["a"], *related["b"]], dtype=float).reindex(owner)
+    relative = other.notna().to_numpy() & (rng.random(n) < 0.7) & ~persons["company"].reindex(other).eq(True).to_numpy()
+    role = np.where(relative & who, "driver", np.where(relative & (role == "owner"), "household", role))
+    known = np.where(role == "owner", owner, np.where(relative, other.fillna(-1), -1)).astype(int)
+    customer = persons.reindex(known)
     return pd.DataFrame(
         {
-            "person": spells["person"].to_numpy()[chosen],
+            "person": owner,
             "spell": chosen,
             "vin": spells["vin"].to_numpy()[chosen],
             "role": role,
-            "name": np.where(own, p["name"].to_numpy()[chosen], name),
-            "phone": np.where(own, p["phone"].to_numpy()[chosen], phone),
+            "who": known,
+            "name": np.where(known >= 0, customer["name"], name),
+            "phone": np.where(known >= 0, customer["phone"], phone),
         }
     )
 
@@ -129,9 +145,9 @@ def make_leads(
                 rng.random(n) < 0.7, words.pick(words.PURPOSES, lang)[rng.integers(0, 5, n)], None
             ),
             "lost_reason": np.where(
-                course["status"] == "lost", words.pick(words.LOST_REASONS, lang)[rng.integers(0, 5, n)], None
+                course["ends"] == "lost", words.pick(words.LOST_REASONS, lang)[rng.integers(0, 5, n)], None
             ),
-            "salesperson_id": np.where(course["assigned"] < 0, None, sellers[rng.integers(0, len(sellers), n)]),
+            "salesperson_id": sellers[rng.integers(0, len(sellers), n)],
         }
     )
     leads = leads.assign(**course)
@@ -143,49 +159,57 @@ def make_leads(
 def _course(
     rng: np.random.Generator, ordered: np.ndarray, is_won: np.ndarray, maker: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """When each lead came in, was handed out, called, closed, called again (minutes, −1: not yet), and its status."""
+    """When each lead came in, was handed out, called, closed, called again (minutes, −1: never), and how it ends.
+
+    ``ends`` is won, lost, invalid, or new for leads that nobody ever calls; all end one day. What an export says of
+    them on its day is for `lead_state`.
+    """
     n = len(ordered)
     created = np.where(
         is_won,
         ordered - rng.gamma(2, 9, n),
-        AS_OF - rng.random(n) * 1090,
+        END - rng.random(n) * 1120,
     )
     created_min = (created * DAY).astype(np.int64)
     delay = np.where(maker, rng.exponential(190, n), rng.exponential(25, n)).astype(int) + 2
     assigned = created_min + delay
     contact = assigned + (rng.lognormal(4.2, 1.5, n)).astype(int) + 1
-    status = np.where(is_won, "won", rng.choice(["lost", "following", "new", "invalid"], n, p=[0.72, 0.14, 0.06, 0.08]))
-    status = np.where((~is_won) & (created < AS_OF - 180) & np.isin(status, ["following", "new"]), "lost", status)
-    closed = np.where(
-        is_won,
-        ordered * DAY + 900,
-        contact + rng.gamma(2, 14, n) * DAY,
-    ).astype(np.int64)
-    now = (AS_OF + 1) * DAY - 300
-    closed = np.where(closed > now, -1, closed)
-    status = np.where((status == "lost") & (closed < 0), "following", status)
-    closed = np.where(np.isin(status, ["won", "lost", "invalid"]), closed, -1)
-    contact = np.where(
-        (status == "new") | (contact > now) | (rng.random(n) < 0.05),
-        -1,
-        np.where(closed > 0, np.minimum(contact, closed), contact),
-    )
-    again = np.where((status == "lost") & (rng.random(n) < 0.3), closed + rng.integers(5, 60, n) * DAY, -1)
+    ends = np.where(is_won, "won", rng.choice(["lost", "following", "new", "invalid"], n, p=[0.72, 0.14, 0.06, 0.08]))
+    open_long = np.isin(ends, ["following", "new"])
+    closed = np.where(is_won, ordered * DAY + 900, contact + rng.gamma(2, 14, n) * DAY)
+    # what nobody takes further is given up after half a year
+    closed = np.where(open_long, created_min + 180 * DAY, closed).astype(np.int64)
+    called = ~((ends == "new") | (rng.random(n) < 0.05))
+    contact = np.where(called, np.minimum(contact, closed), -1)
+    ends = np.where(open_long, "lost", ends)
+    again = np.where((ends == "lost") & (rng.random(n) < 0.3), closed + rng.integers(5, 60, n) * DAY, -1)
     return {
         "created": created_min,
-        "assigned": np.where(assigned > now, -1, assigned),
+        "assigned": assigned,
         "first_contact": contact,
         "closed": closed,
-        "recontacted": np.where(again > now, -1, again),
-        "status": status,
+        "recontacted": again,
+        "ends": ends,
     }
 
 
+def lead_state(leads: pd.DataFrame, as_of: int) -> pd.DataFrame:
+    """The leads as an export of that day shows them: later times are unknown (−1), ``status`` is that of the day."""
+    now, shown = (as_of + 1) * DAY - 300, leads.copy()
+    for name in ("assigned", "first_contact", "closed", "recontacted"):
+        shown[name] = np.where(leads[name] > now, -1, leads[name])
+    closed = (shown["closed"] >= 0).to_numpy()
+    shown["status"] = np.where(closed, leads["ends"], np.where(shown["first_contact"] < 0, "new", "following"))
+    shown["lost_reason"] = np.where(shown["status"] == "lost", leads["lost_reason"], None)
+    shown["salesperson_id"] = np.where(shown["assigned"] < 0, None, leads["salesperson_id"])
+    return shown
+
+
 def _lead_events(rng: np.random.Generator, leads: pd.DataFrame, lang: str) -> pd.DataFrame:
-    won = (leads["status"] == "won").to_numpy()
+    won = (leads["ends"] == "won").to_numpy()
     parts = []
-    start, end = leads["created"].to_numpy(), leads["closed"].to_numpy()
-    end = np.where(end > 0, end, np.minimum(start + 30 * DAY, (AS_OF + 1) * DAY - 300))
+    start = leads["created"].to_numpy()
+    end = np.where(won, leads["closed"], np.minimum(leads["closed"], start + 60 * DAY))
     channels = dict(words.CONTACT_CHANNELS)
     for i, kind in enumerate(LEAD_EVENTS):
         k = rng.poisson(np.where(won, EVENT_MEANS["won"][i], EVENT_MEANS["lost"][i]))
@@ -226,9 +250,17 @@ TOPICS = dict(
 
 
 def make_interactions(
-    rng: np.random.Generator, orders: pd.DataFrame, campaigns: pd.DataFrame, staff: pd.DataFrame, lang: str
+    rng: np.random.Generator,
+    orders: pd.DataFrame,
+    campaigns: pd.DataFrame,
+    persons: pd.DataFrame,
+    staff: pd.DataFrame,
+    lang: str,
 ) -> pd.DataFrame:
-    """Care calls, surveys, complaints, enquiries and campaign contacts; ``true_score`` is the score before faking."""
+    """Care calls, surveys, complaints, enquiries and campaign contacts, as they truly were.
+
+    ``phone`` is the number called, for contacts by phone and text message.
+    """
     agents = staff.loc[staff["kind"] == "agent", "staff_id"].to_numpy()
     recent = (orders["day"] > AS_OF - 1095).to_numpy()
     chance = rng.random(len(orders))
@@ -238,7 +270,7 @@ def make_interactions(
         "complaint": orders["complaint"].to_numpy(dtype=bool),
         "enquiry": rng.random(len(orders)) < 0.04,
     }
-    parts = [_calls(rng, kind, orders[mask], agents, lang) for kind, mask in picks.items()]
+    parts = [_calls(rng, kind, orders[mask], staff, agents, lang) for kind, mask in picks.items()]
     sent = campaigns[campaigns["arm"] == "treated"]
     contact = {
         "person": sent["person"].to_numpy(),
@@ -250,22 +282,32 @@ def make_interactions(
     }
     parts.append(pd.DataFrame(contact))
     x = pd.concat([p.astype({"text": object}) for p in parts], ignore_index=True)
-    x = x[x["at"] < (AS_OF + 1) * DAY - 300].reset_index(drop=True)
+    x = x[x["at"] < (END + 1) * DAY - 300].reset_index(drop=True)
     short = (x["kind"] == "campaign") & (rng.random(len(x)) < 0.5)
-    channel = np.where(x["kind"] == "survey", "wechat", np.where(short, "sms", "phone"))
+    online = (x["kind"] == "survey") & (rng.random(len(x)) < 0.3)
+    channel = np.where(online, "wechat", np.where(short, "sms", "phone"))
     x["channel"] = [dict(words.CONTACT_CHANNELS)[c] for c in channel] if lang == "zh" else channel
     x["seconds"] = np.where(channel == "phone", rng.lognormal(4.6, 0.6, len(x)).astype(int), np.nan)
     x["outcome"] = None
     for kind, outcomes in words.OUTCOMES.items():
         rows = (x["kind"] == kind).to_numpy()
         x.loc[rows, "outcome"] = words.pick(outcomes, lang)[rng.integers(0, len(outcomes), rows.sum())]
-    x["true_score"] = x["score"]
-    faker = x["staff_id"].isin(staff.loc[staff["fakes"], "staff_id"]) & (x["kind"] == "survey")
-    x.loc[faker, "score"] = 10.0
+    x["phone"] = _numbers(rng, x, persons)
+    x.loc[online, "phone"] = None
     return x
 
 
-def _calls(rng: np.random.Generator, kind: str, orders: pd.DataFrame, agents: np.ndarray, lang: str) -> pd.DataFrame:
+def _numbers(rng: np.random.Generator, x: pd.DataFrame, persons: pd.DataFrame) -> np.ndarray:
+    """The customer's number on the day of the contact; now and then the second one."""
+    p = persons[["phone", "phone_alt", "phone_new", "phone_on", "has_alt"]].reindex(x["person"])
+    late = (x["at"] // DAY).to_numpy() >= p["phone_on"].to_numpy()
+    second = p["has_alt"].to_numpy(dtype=bool) & (rng.random(len(x)) < 0.2)
+    return np.where(second, p["phone_alt"], np.where(late, p["phone_new"], p["phone"]))
+
+
+def _calls(
+    rng: np.random.Generator, kind: str, orders: pd.DataFrame, staff: pd.DataFrame, agents: np.ndarray, lang: str
+) -> pd.DataFrame:
     """Contacts of one kind about the given orders, with score or text where the kind has one."""
     m, zh = len(orders), lang == "zh"
     low, high = {"survey": (1, 5), "care_call": (3, 15), "complaint": (0, 9), "enquiry": (-20, -1)}[kind]
@@ -278,7 +320,9 @@ def _calls(rng: np.random.Generator, kind: str, orders: pd.DataFrame, agents: np
     part["staff_id"] = own
     if kind == "survey":
         grief = 2.4 * (orders["wait"].to_numpy() > 80) + 3.2 * orders["complaint"].to_numpy(dtype=bool)
-        part["score"] = np.clip((9.0 - grief + rng.normal(0, 1.1, m)).round(), 0, 10)
+        loved = orders["adviser_id"].isin(staff.loc[staff["excellent"], "staff_id"]).to_numpy()
+        mean, sd = np.where(loved, 9.9 - 0.3 * grief, 9.0 - grief), np.where(loved, 0.55, 1.1)
+        part["score"] = np.clip((mean + sd * rng.standard_normal(m)).round(), 0, 10)
     elif kind in ("complaint", "enquiry"):
         texts = words.COMPLAINTS if kind == "complaint" else words.ENQUIRIES
         chosen = words.pick(texts, lang)[rng.integers(0, len(texts), m)]

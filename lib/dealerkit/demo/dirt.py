@@ -10,8 +10,8 @@ import pandas as pd
 
 from dealerkit import tables
 from dealerkit.demo import ids, words
+from dealerkit.demo.frames import dates
 from dealerkit.demo.people import AS_OF
-from dealerkit.demo.world import dates
 
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 FAULT_COLUMNS = ["table", "key", "column", "kind", "true_value", "raw_value"]
@@ -28,38 +28,51 @@ def show(value) -> str | None:
 
 
 class Dirt:
-    """Frames of one block, which rows already have a fault, and the record of faults."""
+    """Frames of one block, which rows already have a fault, and the record of faults.
+
+    ``old`` marks rows of an earlier export: they are left alone, and of the others fewer kinds get a fault at all.
+    ``origin`` says, for each row of a frame, which row of the frame given it is.
+    """
 
     def __init__(
-        self, rng: np.random.Generator, frames: dict[str, pd.DataFrame], staff: pd.DataFrame, lang: str, faults: list
+        self,
+        rng: np.random.Generator,
+        frames: dict[str, pd.DataFrame],
+        staff: pd.DataFrame,
+        lang: str,
+        faults: list,
+        old: dict[str, np.ndarray] | None = None,
     ):
         self.rng, self.frames, self.staff, self.lang, self.faults = rng, frames, staff, lang, faults
-        self.used = {name: np.zeros(len(f), dtype=bool) for name, f in frames.items()}
-        dup = {key for table, key, *_ in faults if table == "customers"}
-        self.used["customers"] |= frames["customers"]["customer_id"].isin(dup).to_numpy()
-        fake = {key for table, key, *_ in faults if table == "interactions"}
-        self.used["interactions"] |= frames["interactions"]["interaction_id"].isin(fake).to_numpy()
+        self.again = old is not None
+        self.used = {name: old[name].copy() if old else np.zeros(len(f), dtype=bool) for name, f in frames.items()}
+        self.size = {name: int((~used).sum()) for name, used in self.used.items()}
+        self.origin = {name: np.arange(len(f)) for name, f in frames.items()}
+        for name in ("customers", "service_orders", "interactions"):
+            already = {key for table, key, *_ in faults if table == name}
+            self.used[name] |= frames[name][tables.TABLES[name].key[0]].isin(already).to_numpy()
 
     def rows(self, table: str, share: float, mask=None, least: int = 2, count: int | None = None) -> np.ndarray:
         """Positions of rows without a fault, drawn at random and now taken."""
         free = ~self.used[table] if mask is None else ~self.used[table] & np.asarray(mask, dtype=bool)
         pool = np.flatnonzero(free)
-        n = min(len(pool), count if count is not None else max(least, round(share * len(self.used[table]))))
+        wanted = max(0 if self.again else least, round(share * self.size[table]))
+        n = min(len(pool), wanted if count is None else count)
         chosen = np.sort(self.rng.choice(pool, n, replace=False)) if n else pool[:0]
         self.used[table][chosen] = True
         return chosen
 
-    def key(self, table: str, position: int) -> str:
-        """Primary key of a row as one text."""
-        row = self.frames[table].iloc[position]
-        return "/".join(str(row[k]) for k in tables.TABLES[table].key)
+    def keys(self, table: str, positions) -> list[str]:
+        """Primary key of each of the rows as one text."""
+        rows = self.frames[table].iloc[np.asarray(positions, dtype=np.int64)][list(tables.TABLES[table].key)]
+        return ["/".join(map(str, row)) for row in rows.itertuples(index=False)]
 
     def put(self, table: str, positions, column: str, kind: str, values) -> None:
         """Write faulty values and record them."""
         frame = self.frames[table]
         place = frame.columns.get_loc(column)
-        for position, value in zip(positions, values):
-            key, old = self.key(table, position), frame.iat[position, place]
+        for position, key, value in zip(positions, self.keys(table, positions), values):
+            old = frame.iat[position, place]
             frame.iat[position, place] = value
             self.faults.append((table, key, column, kind, show(old), show(value)))
 
@@ -71,7 +84,10 @@ class Dirt:
         self._customers()
         self._orders()
         self._order_dates()
-        self._bulk()
+        if not self.again:
+            self._shared_phones()
+            self._bulk()
+            self._same_complaints()
         self._others()
         return renamed
 
@@ -79,18 +95,10 @@ class Dirt:
         rows = self.rows("vehicles", 0.006)
         right = self.frames["vehicles"]["vin"].iloc[rows]
         renamed = {v: ids.wrong_check_digit(v) for v in right}
-        for table, column in (
-            ("vehicles", "vin"),
-            ("contacts", "vin"),
-            ("sales_orders", "vin"),
-            ("sales_orders", "trade_in_vin"),
-            ("service_orders", "vin"),
-        ):
-            values = self.frames[table][column]
-            self.frames[table][column] = values.where(~values.isin(list(renamed)), values.map(renamed))
+        rename_vins(self.frames, renamed)
         self.faults += [("vehicles", wrong, "vin", "vin_check_digit", v, wrong) for v, wrong in renamed.items()]
         plate = self.frames["vehicles"]["plate"]
-        rows = self.rows("vehicles", 0.008)
+        rows = self.rows("vehicles", 0.008, plate.notna())
         self.put(
             "vehicles",
             rows,
@@ -98,7 +106,7 @@ class Dirt:
             "plate_malformed",
             [[p[:5], p[:3] + "O" + p[4:], p[1:], p + "88"][i % 4] for i, p in enumerate(plate.iloc[rows])],
         )
-        rows = self.rows("vehicles", 0.004, self.frames["vehicles"]["energy_type"] == "ice")
+        rows = self.rows("vehicles", 0.004, (self.frames["vehicles"]["energy_type"] == "ice") & plate.notna())
         self.put(
             "vehicles",
             rows,
@@ -114,11 +122,6 @@ class Dirt:
         has_id, has_birth = c["id_number"].notna().to_numpy(), c["birth_date"].notna().to_numpy()
         rows = self.rows("customers", 0.02)
         self.put("customers", rows, "phone", "phone_missing", [None] * len(rows))
-        for _ in range(max(1, round(len(c) * 0.004 / 8))):
-            rows = self.rows("customers", 0, count=9)
-            self.put(
-                "customers", rows[1:], "phone", "phone_shared_by_many", [c["phone"].iloc[rows[0]]] * (len(rows) - 1)
-            )
         rows = self.rows("customers", 0.004)
         self.put("customers", rows, "phone", "phone_is_staff", rng.choice(self.staff["phone"].to_numpy(), len(rows)))
         rows = self.rows("customers", 0.006, person)
@@ -162,6 +165,14 @@ class Dirt:
             "sale_before_birth",
             bought.iloc[rows] + pd.to_timedelta(rng.integers(30, 360, len(rows)), unit="D"),
         )
+
+    def _shared_phones(self) -> None:
+        c = self.frames["customers"]
+        for _ in range(max(1, round(len(c) * 0.004 / 8))):
+            rows = self.rows("customers", 0, count=9)
+            self.put(
+                "customers", rows[1:], "phone", "phone_shared_by_many", [c["phone"].iloc[rows[0]]] * (len(rows) - 1)
+            )
 
     def _orders(self) -> None:
         o, rng, name = self.frames["service_orders"], self.rng, "service_orders"
@@ -276,16 +287,6 @@ class Dirt:
         rows = self.rows("sales_orders", 0.003)
         self.put("sales_orders", rows, "ordered_on", "date_before_1980", [pd.Timestamp("1900-01-01")] * len(rows))
         x = f["interactions"]
-        complaint = (x["kind"] == "complaint").to_numpy()
-        for _ in range(max(1, round(complaint.sum() * 0.015 / 8))):
-            rows = self.rows("interactions", 0, complaint, count=8)
-            self.put(
-                "interactions",
-                rows,
-                "text",
-                "identical_complaint",
-                [words.SAME_COMPLAINT[self.lang == "zh"]] * len(rows),
-            )
         rows = self.rows("interactions", 0.003, x["kind"] == "survey")
         self.put(
             "interactions",
@@ -294,7 +295,7 @@ class Dirt:
             "orphan_customer",
             [f"C9{k:07d}" for k in rng.integers(0, 10**7, len(rows))],
         )
-        rows = self.rows("interactions", 0, x["score"].notna(), count=max(2, int(x["score"].notna().sum() * 0.004)))
+        rows = self.rows("interactions", 0, x["score"].notna(), count=self._scores(x))
         self.put(
             "interactions", rows, "score", "score_out_of_range", [12.0 if i % 2 else 99.0 for i in range(len(rows))]
         )
@@ -314,6 +315,16 @@ class Dirt:
             "orphan_customer",
             [f"C9{k:07d}" for k in rng.integers(0, 10**7, len(rows))],
         )
+
+    def _scores(self, x: pd.DataFrame) -> int:
+        return max(0 if self.again else 2, int((x["score"].notna() & ~self.used["interactions"]).sum() * 0.004))
+
+    def _same_complaints(self) -> None:
+        complaint = (self.frames["interactions"]["kind"] == "complaint").to_numpy()
+        same = words.SAME_COMPLAINT[self.lang == "zh"]
+        for _ in range(max(1, round(complaint.sum() * 0.015 / 8))):
+            rows = self.rows("interactions", 0, complaint, count=8)
+            self.put("interactions", rows, "text", "identical_complaint", [same] * len(rows))
 
     # -- faults of writing, on text --------------------------------------------------------------------------
 
@@ -385,7 +396,7 @@ class Dirt:
             rows = self.rows(table, share)
             more[table].append(self.frames[table].iloc[rows])
             order[table].append(rows + 0.5)
-            self.faults += [(table, self.key(table, r), "", "exact_duplicate_row", None, None) for r in rows]
+            self.faults += [(table, key, "", "exact_duplicate_row", None, None) for key in self.keys(table, rows)]
         o = self.frames["service_orders"]
         rows = self.rows(
             "service_orders",
@@ -396,17 +407,31 @@ class Dirt:
         copy["discount_yuan"] = "50.00"
         copy["total_yuan"] = [f"{float(v) - 50:.2f}" for v in copy["total_yuan"]]
         self.faults += [
-            ("service_orders", self.key("service_orders", r), "order_id", "order_id_repeated", a, b)
-            for r, a, b in zip(rows, o["total_yuan"].iloc[rows], copy["total_yuan"])
+            ("service_orders", key, "order_id", "order_id_repeated", a, b)
+            for key, a, b in zip(self.keys("service_orders", rows), o["total_yuan"].iloc[rows], copy["total_yuan"])
         ]
         more["service_orders"].append(copy)
         order["service_orders"].append(rows + 0.5)
         for table, parts in more.items():
             if parts:
                 place = np.argsort(np.concatenate(order[table]), kind="stable")
+                self.origin[table] = np.floor(np.sort(np.concatenate(order[table]))).astype(np.int64)
                 self.frames[table] = (
                     pd.concat([self.frames[table], *parts], ignore_index=True).iloc[place].reset_index(drop=True)
                 )
+
+
+def rename_vins(frames: dict[str, pd.DataFrame], renamed: dict[str, str]) -> None:
+    """Replace VINs wherever a car is named, in place."""
+    for table, column in (
+        ("vehicles", "vin"),
+        ("contacts", "vin"),
+        ("sales_orders", "vin"),
+        ("sales_orders", "trade_in_vin"),
+        ("service_orders", "vin"),
+    ):
+        values = frames[table][column]
+        frames[table][column] = values.where(~values.isin(list(renamed)), values.map(renamed))
 
 
 def other_format(text: str, which: int) -> str:

@@ -13,6 +13,7 @@ import xlsxwriter
 
 from dealerkit import tables
 from dealerkit.demo import words
+from dealerkit.demo.deliver import Delivery
 
 ENGLISH_FILES = {
     "staff": "Staff.csv",
@@ -37,12 +38,25 @@ ENGLISH_HEADERS = {
     "customers": {"gender": "Sex", "birth_date": "Date of birth", "phone": "Mobile"},
     "service_lines": {"order_id": "RO no."},
 }
-#: Columns that the invented dealers do not deliver.
-UNDELIVERED = {"customers": ["region"], "service_orders": ["phone", "plate"], "interactions": ["phone"]}
-TITLES = {"campaigns": ["Harbour Road: campaign lists", "Exported 2026-09-30"]}
+#: Files of keyed tables outside the canonical ones.
+ENGLISH_EXTRAS = {"insurance_policies": "insurance_policies.csv", "shop_orders": "shop_orders.csv"}
+CN_EXTRAS = {"insurance_policies": "保险保单.csv"}
+CN_EXTRA_HEADERS = {
+    "policy_no": "保单号",
+    "vin": "车架号",
+    "insurer": "保险公司",
+    "product": "险种",
+    "starts_on": "起保日期",
+    "ends_on": "到期日期",
+    "premium_yuan": "保费（元）",
+    "claims_count": "出险次数",
+}
+#: Day of the export, by month.
+DAYS = ("2026-09-30", "2026-10-31")
+TITLES = {"campaigns": ["Harbour Road: campaign lists", "Exported {day}"]}
 
 CN_SHEETS = {"sales_orders": "销售订单", "leads": "线索", "campaigns": "活动名单", "contacts": "联系人"}
-CN_BOOK = "销售与客户关系 台账【2026-09】.xlsx"
+CN_BOOK = "销售与客户关系 台账【{month}】.xlsx"
 CN_FILES = {"customers": "客户 资料(1).csv", "vehicles": "车辆档案（全部）.csv", "service_lines": "维修明细.csv"}
 CN_ORDERS = ("维修工单 2020-2023.csv", "维修工单 2024-2026.csv")
 CN_CALLS, CN_AGENTS = "呼叫中心 通话记录.txt", "呼叫中心 坐席.csv"
@@ -139,25 +153,31 @@ class English:
 
     lang = "en"
 
-    def __init__(self, folder: Path, faults: list):
-        self.faults, self.files = faults, {}
+    def __init__(self, folder: Path, faults: list, faulty: bool, month: int):
+        self.faulty, self.files = faulty, {}
         for name, file in ENGLISH_FILES.items():
             columns = tables.TABLES[name].names
-            total = (columns.index("price_yuan"), "Total") if name == "sales_orders" else None
-            self.files[name] = CsvFile(folder / file, titles=TITLES.get(name), total=total, newline="\n")
+            total = (columns.index("price_yuan"), "Total") if name == "sales_orders" and faulty else None
+            titles = [line.format(day=DAYS[month]) for line in TITLES.get(name, [])] if faulty else None
+            self.files[name] = CsvFile(folder / file, titles=titles, total=total, newline="\n")
+        for name, file in ENGLISH_EXTRAS.items():
+            self.files[name] = CsvFile(folder / file, newline="\n")
         (folder / "logo.svg").write_text(LOGO, encoding="utf-8")
-        faults += [
-            ("campaigns", "", "", "title_lines", None, TITLES["campaigns"][0]),
-            ("sales_orders", "", "", "total_row", None, "Total"),
-            ("interactions", "", "", "blank_line", None, ""),
-        ]
+        if faulty:
+            faults += [
+                ("campaigns", "", "", "title_lines", None, TITLES["campaigns"][0]),
+                ("sales_orders", "", "", "total_row", None, "Total"),
+                ("interactions", "", "", "blank_line", None, ""),
+            ]
 
-    def add(self, block: int, frames: dict[str, pd.DataFrame], truth: dict, rng: np.random.Generator) -> None:
+    def add(self, block: int, made: Delivery, rng: np.random.Generator) -> None:
         """Append one block to every file."""
-        for name, frame in frames.items():
+        for name, frame in made.extras.items():
+            self.files[name].add(frame)
+        for name, frame in made.frames.items():
             self.files[name].add(
-                frame.drop(columns=UNDELIVERED.get(name, [])).rename(columns=headers("demo", tables.TABLES[name])),
-                20 if name == "interactions" and block == 0 else None,
+                frame.rename(columns=headers("demo", tables.TABLES[name])),
+                20 if name == "interactions" and block == 0 and self.faulty else None,
             )
 
     def close(self) -> None:
@@ -171,41 +191,47 @@ class Chinese:
 
     lang = "zh"
 
-    def __init__(self, folder: Path, faults: list):
-        self.folder, self.faults, self.sheets = folder, faults, {}
+    def __init__(self, folder: Path, faults: list, faulty: bool, month: int):
+        self.folder, self.faulty, self.day, self.sheets = folder, faulty, DAYS[month], {}
         self.files = {
             name: CsvFile(
                 folder / file,
                 "gb18030",
-                titles=["海港路店 客户资料表", "导出时间：2026-09-30 20:00"] if name == "customers" else None,
+                titles=["海港路店 客户资料表", f"导出时间：{self.day} 20:00"]
+                if name == "customers" and faulty
+                else None,
             )
             for name, file in CN_FILES.items()
         }
-        total = (tables.TABLES["service_orders"].names.index("total_yuan"), "合计")
+        total = (tables.TABLES["service_orders"].names.index("total_yuan"), "合计") if faulty else None
         self.orders = [CsvFile(folder / file, "gb18030", total=total) for file in CN_ORDERS]
         self.calls, self.agents = (
             CsvFile(folder / CN_CALLS, "utf-8-sig", "\t"),
             CsvFile(folder / CN_AGENTS, "utf-8-sig"),
         )
-        faults += [
-            ("customers", "", "", "title_lines", None, "海港路店 客户资料表"),
-            ("service_orders", "", "", "total_row", None, "合计"),
-            ("sales_orders", "", "", "title_lines", None, "海港路店 销售台账"),
-            ("sales_orders", "", "", "total_row", None, "合计"),
-            ("vehicles", "", "", "blank_line", None, ""),
-        ]
+        self.extras = {name: CsvFile(folder / file, "gb18030") for name, file in CN_EXTRAS.items()}
+        if faulty:
+            faults += [
+                ("customers", "", "", "title_lines", None, "海港路店 客户资料表"),
+                ("service_orders", "", "", "total_row", None, "合计"),
+                ("sales_orders", "", "", "title_lines", None, "海港路店 销售台账"),
+                ("sales_orders", "", "", "total_row", None, "合计"),
+                ("vehicles", "", "", "blank_line", None, ""),
+            ]
 
-    def add(self, block: int, frames: dict[str, pd.DataFrame], truth: dict, rng: np.random.Generator) -> None:
+    def add(self, block: int, made: Delivery, rng: np.random.Generator) -> None:
         """Append one block; calls and their customers get the call centre's own numbers."""
-        frames = {name: frame.drop(columns=UNDELIVERED.get(name, [])) for name, frame in frames.items()}
-        split = self._call_centre(block, frames, truth, rng)
+        frames = {name: frame.copy() for name, frame in made.frames.items()}
+        split = self._call_centre(block, frames, made.truth, rng)
+        for name, file in self.extras.items():
+            file.add(made.extras[name].rename(columns=CN_EXTRA_HEADERS))
         for (table, column), values in CN_VALUES.items():
             frames[table][column] = frames[table][column].map(lambda v, m=values: m.get(v, v))
         frames["service_lines"]["status"] = frames["service_lines"]["status"].replace("完成", "")
         for name, file in self.files.items():
             file.add(
                 frames[name].rename(columns=headers("demo_cn", tables.TABLES[name])),
-                30 if name == "vehicles" and block == 0 else None,
+                30 if name == "vehicles" and block == 0 and self.faulty else None,
             )
         orders = frames["service_orders"]
         late = orders["opened_at"].map(lambda text: _year(text) >= 2024).to_numpy(dtype=bool)
@@ -233,17 +259,22 @@ class Chinese:
         survey = x["kind"].eq(tables.TABLES["interactions"]["kind"].codes["survey"][1]).to_numpy()
         calls, records = x[call].copy(), truth["records"].set_index("customer_id")
         person = records["person_id"].reindex(calls["customer_id"])
-        known = pd.unique(person)
-        number = pd.Series([f"KH{block * 40_000 + i + 1:05d}" for i in rng.permutation(len(known))], known)
+        # a choice for each person of the block, called or not: the next export gives the same numbers
+        people = truth["people"].set_index("person_id")
+        place, known = rng.permutation(len(people)), pd.unique(person)
+        number = pd.Series([f"KH{block * 40_000 + i + 1:05d}" for i in place], people.index)
+        short = pd.Series(rng.random(len(people)) < 0.45, people.index) & ~people["company"].astype(bool)
+        prefixed = pd.Series(rng.random(len(people)) < (0.03 if self.faulty else 0), people.index)
         truth["records"] = pd.concat(
             [
                 truth["records"],
                 pd.DataFrame(
                     {
                         "source": "callcentre",
-                        "customer_id": number.to_numpy(),
+                        "customer_id": number[known].to_numpy(),
                         "person_id": known,
                         "is_duplicate": False,
+                        "shares": "",
                     }
                 ),
             ],
@@ -252,19 +283,16 @@ class Chinese:
         truth["records"] = truth["records"].sort_values(
             ["source", "customer_id"], ascending=[False, True], ignore_index=True
         )
-        people = truth["people"].set_index("person_id").reindex(known)
-        titled = np.array(
-            [f"{s}{'女士' if f else '先生'}" for s, f in zip(people["surname"], people["female"])], dtype=object
-        )
-        short = (rng.random(len(known)) < 0.45) & ~people["company"].to_numpy(dtype=bool)
-        name = pd.Series(np.where(short, titled, people["name"]), known)
-        phone = pd.Series(np.where(rng.random(len(known)) < 0.03, "+86 " + people["phone"], people["phone"]), known)
+        title = np.where(people["female"], "女士", "先生").astype(object)
+        name = pd.Series(np.where(short, people["surname"] + title, people["name"]), people.index)
+        phone = pd.Series(np.where(prefixed, "+86 " + people["phone"], people["phone"]), people.index)
         out = pd.DataFrame(
             {
                 "流水号": calls["interaction_id"],
                 "客户编号": number.reindex(person).to_numpy(),
                 "来电人": name.reindex(person).to_numpy(),
                 "来电号码": phone.reindex(person).to_numpy(),
+                "拨打号码": calls["phone"],
                 "通话时间": calls["at"],
                 "渠道": calls["channel"],
                 "业务类型": calls["kind"],
@@ -278,17 +306,20 @@ class Chinese:
         return {
             "calls": out,
             "满意度调查": x[survey].drop(columns=["lead_id", "seconds", "text"]).rename(columns=own),
-            "线索行为": x[~call & ~survey].drop(columns=["score", "outcome", "seconds", "text"]).rename(columns=own),
+            "线索行为": x[~call & ~survey]
+            .drop(columns=["score", "outcome", "seconds", "phone", "text"])
+            .rename(columns=own),
         }
 
     def close(self) -> None:
         """Finish the text files and write the workbook."""
-        for file in [*self.files.values(), *self.orders, self.calls, self.agents]:
+        for file in [*self.files.values(), *self.orders, *self.extras.values(), self.calls, self.agents]:
             file.close()
         book = xlsxwriter.Workbook(
-            self.folder / CN_BOOK, {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
+            self.folder / CN_BOOK.format(month=self.day[:7]),
+            {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False},
         )
-        book.set_properties({"title": "海港路店（虚构）", "created": datetime(2026, 9, 30, 20, 0)})
+        book.set_properties({"title": "海港路店（虚构）", "created": datetime.fromisoformat(f"{self.day} 20:00")})
         formats = {
             "date": book.add_format({"num_format": "yyyy-mm-dd"}),
             "time": book.add_format({"num_format": "yyyy-mm-dd hh:mm"}),
@@ -296,14 +327,14 @@ class Chinese:
         for name, frames in self.sheets.items():
             sheet, frame = book.add_worksheet(name), pd.concat(frames, ignore_index=True)
             row = 0
-            if name == "销售订单":
+            if name == "销售订单" and self.faulty:
                 sheet.write_string(0, 0, "海港路店 销售台账")
                 row = 2
             kinds = _kinds(frame.columns)
             for j, column in enumerate(frame.columns):
                 sheet.write_string(row, j, column)
                 _fill(sheet, row + 1, j, frame[column], kinds[column], formats)
-            if name == "销售订单":
+            if name == "销售订单" and self.faulty:
                 sheet.write_string(row + 1 + len(frame), 0, "合计")
                 sheet.write_number(
                     row + 1 + len(frame),

@@ -11,6 +11,8 @@ import numpy as np
 MOBILE_PREFIXES = np.array([154, 160, 161, 163, 164, 168, 169])
 #: Counties whose code has never changed, so that it fits any birth year.
 COUNTIES = np.array([330122, 330127, 340121, 340221, 340421, 340621, 340721, 350121, 360121, 360122])
+#: Counties of the second-born of twins, who share the birth date: none of `COUNTIES`, so that no number repeats.
+TWIN_COUNTIES = np.array([430121, 430122, 430221, 430321, 510121, 510321, 210122, 210224, 210321, 620121])
 PLATE_PROVINCE = "浙"
 PLATE_CITIES = "BALFDJ"
 SERIAL = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -47,15 +49,15 @@ def birth_day(index, day, shift: int):
     return day - day % 1024 + p % 1024, p // 1024
 
 
-def resident_ids(day, slot, female) -> np.ndarray:
+def resident_ids(day, slot, female, counties: np.ndarray = COUNTIES) -> np.ndarray:
     """Resident ID numbers of GB 11643: region, birth date, order (odd = male), check digit."""
     date = np.asarray(day, dtype="datetime64[D]")
     months = date.astype("datetime64[M]").astype(int)
     ymd = (
         (months // 12 + 1970) * 10_000 + (months % 12 + 1) * 100 + (date - date.astype("datetime64[M]")).astype(int) + 1
     )
-    order = slot // len(COUNTIES) * 2 + np.where(female, 0, 1)
-    body = COUNTIES[slot % len(COUNTIES)].astype(np.int64) * 10**11 + ymd * 1000 + order
+    order = slot // len(counties) * 2 + np.where(female, 0, 1)
+    body = counties[slot % len(counties)].astype(np.int64) * 10**11 + ymd * 1000 + order
     total = sum(body // 10 ** (16 - i) % 10 * (2 ** (17 - i) % 11) for i in range(17))
     check = np.array(list("10X98765432"))[total % 11]
     return np.array([f"{b}{c}" for b, c in zip(body.tolist(), check.tolist())], dtype=object)
@@ -82,7 +84,7 @@ def vins(index, vds, year, shift: int) -> np.ndarray:
     values = np.vectorize(VIN_VALUES.get, otypes=[np.int64])
     weights = dict(zip(range(17), VIN_WEIGHTS))
     heads = {v: sum(VIN_VALUES[c] * weights[i] for i, c in enumerate(WMI + v)) for v in set(vds.tolist())}
-    total = np.array([heads[v] for v in vds.tolist()]) + values(year_char) * 9 + values(plant) * 8
+    total = np.array([heads[v] for v in vds.tolist()], dtype=np.int64) + values(year_char) * 9 + values(plant) * 8
     total = total + sum(serial // 10 ** (5 - i) % 10 * weights[11 + i] for i in range(6))
     check = np.array(list("0123456789X"))[total % 11]
     parts = zip(vds.tolist(), check.tolist(), year_char.tolist(), plant.tolist(), serial.tolist())

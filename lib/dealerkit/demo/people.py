@@ -8,14 +8,35 @@ import pandas as pd
 from dealerkit.demo import ids, words
 from dealerkit.demo.types import Types
 
+#: Day of the export, and the last day of the world: the second month's export is of that day.
 AS_OF = np.datetime64("2026-09-30").astype(int).item()
+END = np.datetime64("2026-10-31").astype(int).item()
 HISTORY = np.datetime64("2020-10-01").astype(int).item()
 
 
-def make_staff(rng: np.random.Generator, customers: int, shift: int, lang: str) -> pd.DataFrame:
-    """All employees, with hidden quality of advisers (above 1: longer waits) and who fakes scores."""
+#: A day that never comes.
+NEVER = 2**30
+#: Where in the series of phone numbers those of persons who change theirs begin.
+NEW_PHONES = 50_000_000
+#: Ways of faking surveys: every score ten; one and the same score; surveys answered from the adviser's own few phones;
+#: the customer's number exchanged for another a few days before the survey.
+WAYS = ("tens", "straight", "own_phone", "phone_changed")
+#: Customers that one adviser looks after; a dealer has eight advisers at least.
+PER_ADVISER = 250
+#: Shares among advisers of those who fake, who are honestly excellent, who bill the same customers again and again.
+FAKERS, EXCELLENT, REPEATS = 0.25, 0.12, 0.06
+
+
+def make_staff(
+    rng: np.random.Generator, customers: int, shift: int, lang: str, fakers: float = FAKERS, first_way: int = 0
+) -> pd.DataFrame:
+    """All employees, with hidden quality of advisers (above 1: longer waits), and who of them fakes what.
+
+    ``way`` is how an adviser fakes surveys (one of `WAYS`, empty for the honest), taken in turn from ``first_way`` on;
+    ``excellent`` advisers are honest and loved; ``repeats`` marks who bills the same few customers again and again.
+    """
     counts = {
-        "adviser": max(8, customers // 250),
+        "adviser": max(8, customers // PER_ADVISER),
         "sales": max(6, customers // 300),
         "agent": max(4, customers // 800),
         "manager": max(4, customers // 600),
@@ -31,7 +52,14 @@ def make_staff(rng: np.random.Generator, customers: int, shift: int, lang: str) 
     staff["role"] = [words.ROLES[k][lang == "zh"] for k in staff["kind"]]
     staff["phone"] = ids.mobiles(4 * (10_000_000 - 1 - np.arange(len(staff))), shift)
     staff["quality"] = np.exp(rng.normal(0, 0.25, len(staff)))
-    staff["fakes"] = (staff["kind"] == "adviser") & (staff.groupby("kind").cumcount() % 4000 == 2)
+    staff["way"], staff["excellent"], staff["repeats"] = "", False, False
+    advisers = rng.permutation(counts["adviser"])
+    cheats = max(1, round(fakers * len(advisers))) if fakers > 0 else 0
+    loved = max(1, round(EXCELLENT * len(advisers)))
+    staff.loc[advisers[:cheats], "way"] = [WAYS[(first_way + 2 * i + i // 2) % len(WAYS)] for i in range(cheats)]
+    staff.loc[advisers[cheats : cheats + loved], "excellent"] = True
+    again = max(1, round(REPEATS * len(advisers))) if fakers > 0 else 0
+    staff.loc[advisers[cheats + loved : cheats + loved + again], "repeats"] = True
     return staff
 
 
@@ -45,9 +73,19 @@ def first_days(rng: np.random.Generator, count: int, first_years: dict[int, int]
 
 
 def make_persons(
-    rng: np.random.Generator, start: int, count: int, shift: int, lang: str, types: Types, youngest: float = 21
+    rng: np.random.Generator,
+    start: int,
+    count: int,
+    shift: int,
+    lang: str,
+    types: Types,
+    youngest: float = 21,
+    newcomers=False,
 ) -> pd.DataFrame:
-    """Persons and companies from number ``start``, with everything hidden about them; ages count from the first car."""
+    """Persons and companies from number ``start``, with everything hidden about them; ages count from the first car.
+
+    ``newcomers`` come in the month after the first export.
+    """
     index = start + np.arange(count)
     company = rng.random(count) < types.companies
     kinds = len(types.table)
@@ -55,14 +93,21 @@ def make_persons(
     segment = np.minimum((rng.random(count)[:, None] > shares.cumsum(axis=1)).sum(axis=1), kinds - 1)
     female = rng.random(count) < 0.38
     first = first_days(rng, count, types.first_years)
+    if newcomers:
+        first = AS_OF + 1 + (rng.random(count) * (END - AS_OF - 1)).astype(int)
     birth, slot = ids.birth_day(index, first - (rng.gamma(3.5, 5, count) + youngest).clip(max=72) * 365.25, shift)
     persons = pd.DataFrame({"index": index, "company": company, "segment": segment, "female": female, "first": first})
+    persons["newcomer"] = newcomers
     persons["prospect"] = (rng.random(count) < 0.06) & ~company
     persons["frailty"] = rng.gamma(2.0, 1 / 2.0, count)
-    persons["birth"] = birth
+    persons["birth"], persons["slot"] = birth, slot
     persons["id_number"] = np.where(company, ids.usccs(index, shift), ids.resident_ids(birth, slot, female))
     persons["phone"] = ids.mobiles(4 * index, shift)
     persons["phone_alt"] = ids.mobiles(4 * index + 1, shift)
+    # a new number in the month after the first export
+    changes = (rng.random(count) < 0.004) & ~persons["newcomer"]
+    persons["phone_new"] = ids.mobiles(4 * (index + NEW_PHONES), shift)
+    persons["phone_on"] = np.where(changes, AS_OF + 1 + rng.integers(0, END - AS_OF, count), NEVER)
     for name, values in types.traits(rng, segment).items():
         persons[name] = values
     _names(rng, persons, lang)
@@ -84,9 +129,10 @@ def _names(rng: np.random.Generator, persons: pd.DataFrame, lang: str) -> None:
     given_last = np.array([[p[zh] for p in sex] for sex in words.GIVEN_LAST], dtype=object)[
         persons["female"].astype(int), last
     ]
+    given_first = np.where(has_first, words.pick(words.GIVEN_FIRST, lang)[first], "")
     given = np.where(
         has_first,
-        words.pick(words.GIVEN_FIRST, lang)[first] + given_last,
+        given_first + given_last,
         given_last if zh else np.array([g.title() for g in given_last], dtype=object),
     )
     family = words.pick(words.SURNAMES, lang)[surname]
@@ -96,6 +142,7 @@ def _names(rng: np.random.Generator, persons: pd.DataFrame, lang: str) -> None:
     tail = words.pick(words.COMPANY_TAILS, lang)[persons["index"] // 12 % 8]
     firm = np.array([f"{h}{k}号{t}" if zh else f"{h} No. {k} {t}" for h, k, t in zip(head, number, tail)], dtype=object)
     persons["surname"], persons["given"] = family, given
+    persons["given_first"], persons["given_last"] = given_first, given_last
     persons["name"] = np.where(persons["company"], firm, private)
     latin = words.pick(words.SURNAMES, "en")[surname]
     persons["email"] = [

@@ -49,6 +49,7 @@ class Types:
         companies, second_cars, elsewhere, little: shares of companies, of owners with a second car, of cars bought
             elsewhere, of cars that are driven little one day.
         replaces: cars are sold on and replaced; else each owner keeps the car.
+        families: there are couples, fathers with sons, twins, namesakes and drivers who use their company's phone.
         within: standard deviation between persons of one type, as a factor to that of the usual types.
         smooth: standard deviation of the logarithm of each person's own traits around the type's.
         first_years: year of the first car → weight.
@@ -61,6 +62,7 @@ class Types:
     elsewhere: float = 0.12
     little: float = 0.09
     replaces: bool = True
+    families: bool = True
     within: float = 1.0
     smooth: dict[str, float] = field(default_factory=dict)
     first_years: dict[int, int] = field(default_factory=lambda: _FIRST_YEARS)
@@ -115,6 +117,7 @@ APART = Types(
     elsewhere=0,
     little=0,
     replaces=False,
+    families=False,
     within=0.25,
     first_years=_NONE_NEW,
 )  # fmt: skip
@@ -126,6 +129,7 @@ NONE = Types(
     elsewhere=0,
     little=0,
     replaces=False,
+    families=False,
     smooth={"other_rate": 0.3, "km_year": 0.2, "price": 0.4, "discount": 0.4, "extra": 0.3, "decline": 0.4},
     first_years=_NONE_NEW,
 )

@@ -41,6 +41,9 @@ AREAS = [
     ("Silver Sands", "银沙湾"), ("East Lake", "东湖家苑"), ("Salt Yard", "盐场里"), ("Willow Bank", "柳岸"),
     ("Beacon Rise", "灯塔坡"), ("Brick Kiln", "砖窑新村"), ("Orchard Row", "果园里"), ("Stone Bridge", "石桥头"),
 ]
+#: Where a plate's letter is at home, in the order of `ids.PLATE_CITIES`.
+REGIONS = [("Zhejiang Ningbo", "浙江省宁波市"), ("Zhejiang Hangzhou", "浙江省杭州市"), ("Zhejiang Zhoushan", "浙江省舟山市"),
+           ("Zhejiang Jiaxing", "浙江省嘉兴市"), ("Zhejiang Shaoxing", "浙江省绍兴市"), ("Zhejiang Taizhou", "浙江省台州市")]
 STREETS = [("Haigang Road", "海港路"), ("Songtao Street", "松涛街"), ("Matou Road", "码头路"), ("Dengta Road", "灯塔路"),
            ("Yanchang Street", "盐场街"), ("Hefeng Road", "荷风路"), ("Beidi Road", "北堤路"), ("Shiqiao Street", "石桥街")]
 OCCUPATIONS = [("Teacher", "教师"), ("Engineer", "工程师"), ("Nurse", "护士"), ("Shop owner", "个体经营"), ("Driver", "司机"),

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from dealerkit.demo import words
-from dealerkit.demo.cars import NEVER, odometer
-from dealerkit.demo.people import AS_OF, HISTORY
+from dealerkit.demo.cars import odometer
+from dealerkit.demo.people import AS_OF, END, HISTORY, NEVER
 
 DAY = 24 * 60
 OTHER_TYPES = ("repair", "warranty", "accident", "recall", "accessory", "inspection")
@@ -29,7 +29,7 @@ def make_orders(
     v = pd.concat([visits, back], ignore_index=True)
     end = spells["end"].to_numpy()[v["spell"]]
     v = (
-        v[(v["day"] >= HISTORY) & (v["day"] <= AS_OF) & (v["day"] < end)]
+        v[(v["day"] >= HISTORY) & (v["day"] <= END) & (v["day"] < end)]
         .sort_values(["day", "spell"], kind="stable")
         .reset_index(drop=True)
     )
@@ -51,7 +51,7 @@ def make_orders(
     _times(rng, o, hours)
     advisers = staff.loc[staff["kind"] == "adviser", "staff_id"].to_numpy()
     o["adviser_id"] = advisers[o["adviser"]]
-    kept = (o["settled"] < (AS_OF + 1) * DAY).to_numpy()
+    kept = (o["settled"] < (END + 1) * DAY).to_numpy()
     number = np.cumsum(kept) - 1
     lines = lines[kept[lines["order"].to_numpy()]].copy()
     lines["order"] = number[lines["order"].to_numpy()]
@@ -64,6 +64,8 @@ def _orders(rng, v: pd.DataFrame, spells: pd.DataFrame, persons: pd.DataFrame) -
     spell = o["spell"].to_numpy()
     for name in ("person", "vin", "line", "warranty_end", "start"):
         o[name] = spells[name].to_numpy()[spell]
+    later = o["day"].to_numpy() >= spells["plate_on"].to_numpy()[spell]
+    o["plate"] = np.where(later, spells["plate_next"].to_numpy()[spell], spells["plate"].to_numpy()[spell])
     n = len(o)
     kind = np.array(OTHER_TYPES, dtype=object)[rng.choice(len(OTHER_TYPES), n, p=OTHER_SHARES)]
     kind = np.where((kind == "warranty") & (o["day"] > o["warranty_end"]), "repair", kind)
@@ -192,7 +194,7 @@ def campaign_rows(
         person, spell = chosen["person"].to_numpy(), chosen.index.to_numpy()
         held = (chosen["end"] > when + 60).to_numpy() & (chosen["resold"] > when + 60).to_numpy()
         treated = rng.random(len(chosen)) < 0.7
-        in_window = (day > when) & (day <= when + 60) & ~removed & (day <= AS_OF)
+        in_window = (day > when) & (day <= when + 60) & ~removed
         came = np.zeros(size, dtype=bool)
         came[owner[in_window]] = True
         y0 = came[person]
@@ -203,7 +205,7 @@ def campaign_rows(
         away = np.zeros(size, dtype=bool)
         away[person[stays_away]] = True
         removed |= in_window & away[owner]
-        extra.append(_brought(rng, spell[comes], when, len(quality)))
+        extra.append(_brought(rng, spell[comes], when, spells["house"].to_numpy(), quality.shape[1]))
         rows.append(
             pd.DataFrame(
                 {
@@ -219,7 +221,6 @@ def campaign_rows(
             )
         )
     more = pd.concat(extra, ignore_index=True)
-    more = more[(more["day"] <= AS_OF)]
     return pd.concat(rows, ignore_index=True), pd.concat([visits[~removed], more], ignore_index=True)
 
 
@@ -228,13 +229,12 @@ def _campaign_id(when: int, number: int) -> str:
     return words.CAMPAIGN_NAMES[(int(month[5:7]) % 12) // 3] + month[2:4] + chr(65 + number)
 
 
-def _brought(rng: np.random.Generator, spell: np.ndarray, when: int, advisers: int) -> pd.DataFrame:
+def _brought(rng: np.random.Generator, spell: np.ndarray, when: int, house: np.ndarray, each: int) -> pd.DataFrame:
     """Visits that a campaign brought about."""
     n = len(spell)
     visits = {"spell": spell, "day": when + rng.integers(3, 60, n), "service": 99, "wait": rng.exponential(24, n)}
-    return pd.DataFrame(
-        {**visits, "comeback": False, "complaint": False, "adviser": rng.integers(0, advisers, n), "grief": 0.0}
-    )
+    adviser = house[spell] * each + rng.integers(0, each, n)
+    return pd.DataFrame({**visits, "comeback": False, "complaint": False, "adviser": adviser, "grief": 0.0})
 
 
 def campaign_results(rows: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
