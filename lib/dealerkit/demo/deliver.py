@@ -231,7 +231,7 @@ def _carried(first: _Soiled, name: str, before, after, place: np.ndarray, mended
 
 
 def _tidy_cards(made: Delivery, rng: np.random.Generator, block: int) -> None:
-    """What staff do to cards in the month: merge two double cards, number one anew, delete one nobody needs."""
+    """What staff do to cards in the month: merge two double cards, number one anew, delete one of a prospect."""
     cards, records = made.frames["customers"], made.truth["records"]
     faults = pd.DataFrame(made.faults, columns=FAULT_COLUMNS)
     touched = set(faults.loc[faults["table"] == "customers", "key"]) | set(faults["true_value"].dropna())
@@ -239,7 +239,8 @@ def _tidy_cards(made: Delivery, rng: np.random.Generator, block: int) -> None:
     own = faults[(faults["table"] == "customers") & (faults["kind"] != "duplicate_customer")]
     double = double[~double["key"].isin(own["key"])]
     merged = double.iloc[rng.permutation(len(double))[: max(2, len(double) // 20)]]
-    used = set().union(*(made.frames[name]["customer_id"] for name in CUSTOMER_TABLES[1:]))
+    asked = ("leads", "interactions")
+    used = set().union(*(made.frames[name]["customer_id"] for name in CUSTOMER_TABLES[1:] if name not in asked))
     plain = cards.loc[~cards["customer_id"].isin(touched) & ~cards["customer_id"].duplicated(keep=False), "customer_id"]
     idle, busy = plain[~plain.isin(used)], plain[plain.isin(used)]
     gone = idle.iloc[rng.permutation(len(idle))[:1]].tolist()
@@ -252,6 +253,8 @@ def _tidy_cards(made: Delivery, rng: np.random.Generator, block: int) -> None:
     made.changes += [("customers", a, "customer_id", "card_renumbered", a, b) for a, b in renumbered.items()]
     made.changes += [("customers", a, "customer_id", "card_deleted", a, None) for a in gone]
     drop = set(merged["key"]) | set(gone)
+    for name in asked:
+        made.frames[name]["customer_id"] = made.frames[name]["customer_id"].replace(dict.fromkeys(gone, ""))
     made.frames["customers"] = cards[~cards["customer_id"].isin(drop)].reset_index(drop=True)
     made.truth["records"] = records[~records["customer_id"].isin(drop)].reset_index(drop=True)
     for frame in [*(made.frames[name] for name in CUSTOMER_TABLES), made.truth["records"], made.truth["uplift"]] + [
