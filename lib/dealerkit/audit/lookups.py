@@ -238,7 +238,10 @@ def _with_customer_windows(base: ir.Table) -> ir.Table:
 
 
 def _similar(base: ir.Table, params: CheckParams) -> ir.Table:
-    """The ids of customers with a record beside theirs that has the same phone and a like name (column ``x_key``)."""
+    """The ids of customers with a record beside theirs that has the same phone and a like name (column ``x_key``).
+
+    Father and son on one phone, or twins, are told apart by ID number or birth date where both records have one.
+    """
     few = (
         ~repeats(base)
         & base.phone.notnull()
@@ -246,9 +249,19 @@ def _similar(base: ir.Table, params: CheckParams) -> ir.Table:
         & base.x_phone_records.between(2, params.max_customers_per_phone)
     )
     # Records of different systems are meant to repeat; who is one person is for identity to say.
-    some = base.filter(few).select("customer_id", "phone", "name", "_source")
-    other = some.select(o_id=_.customer_id, o_phone=_.phone, o_name=_.name, o_source=_["_source"])
+    some = base.filter(few).select("customer_id", "phone", "name", "id_number", "birth_date", "_source")
+    other = some.select(
+        o_id=_.customer_id,
+        o_phone=_.phone,
+        o_name=_.name,
+        o_number=_.id_number,
+        o_birth=_.birth_date,
+        o_source=_["_source"],
+    )
     pairs = some.join(
         other, (some.phone == other.o_phone) & (some["_source"] == other.o_source) & (some.customer_id != other.o_id)
-    ).filter(lambda t: _names_alike(t.name.lower(), t.o_name.lower()))
+    ).filter(
+        lambda t: _names_alike(t.name.lower(), t.o_name.lower()),
+        lambda t: (t.id_number == t.o_number).fill_null(True) & (t.birth_date == t.o_birth).fill_null(True),
+    )
     return pairs.select(x_key=_.customer_id).distinct()

@@ -45,7 +45,8 @@ class _Pool:
         self.free = pd.Series(True, persons.index)
 
     def wanted(self, kind: str) -> int:
-        return max(1, round(SHARES[kind] * self.size))
+        share = SHARES[kind] / 2 if kind in ("twins", "namesake") else SHARES[kind]  # made for each sex apart
+        return max(1, round(share * self.size))
 
     def members(self, mask: pd.Series) -> np.ndarray:
         """Free persons for whom the mask (by index label) holds, in random order."""
