@@ -73,19 +73,24 @@ def last_snapshot(state: Path, as_of: date) -> dict | None:
 
     Raises `UserError` for a file that cannot be read or is not the kit's.
     """
-    earlier = _earlier(state / "snapshots", "json", as_of)
-    if not earlier:
-        return None
+    return next(iter(snapshots(state, as_of, 1)), None)
+
+
+def snapshots(state: Path, as_of: date, most: int) -> list[dict]:
+    """The newest reports with a strictly earlier day, as `last_snapshot` gives one, the oldest first.
+
+    Raises `UserError` for a file that cannot be read or is not the kit's.
+    """
+    return [_snapshot(path) for path in _earlier(state / "snapshots", "json", as_of)[-most:]]
+
+
+def _snapshot(path: Path) -> dict:
     try:
-        found = json.loads(earlier[-1].read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = None
-    if (
-        not isinstance(found, dict)
-        or not isinstance(found.get("facts"), dict)
-        or found.get("as_of") != earlier[-1].stem
-    ):
-        raise _foreign(earlier[-1], "it does not hold the facts of a report")
+    if not isinstance(found, dict) or not isinstance(found.get("facts"), dict) or found.get("as_of") != path.stem:
+        raise _foreign(path, "it does not hold the facts of a report")
     return found
 
 

@@ -297,6 +297,10 @@ class Run:
         """Facts of the newest report with a strictly earlier `as_of`: ``{"as_of": …, "facts": …}``, or None at the first report."""
         return memory.last_snapshot(self.state, self.as_of)
 
+    def earlier(self, most: int = 12) -> list[dict]:
+        """The newest reports with a strictly earlier `as_of`, as `last_time` gives one, the oldest first."""
+        return memory.snapshots(self.state, self.as_of, most)
+
     def memory(self) -> memory.Memory:
         """What earlier reports and people left for joining records into persons.
 

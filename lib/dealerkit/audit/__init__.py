@@ -6,7 +6,8 @@ holds for every table and file, or the audit itself fails.
 
 Its parts, in the order of the work: `returned` (what staff sent back), `standard` (texts made typed values), `as_of` (the day of which all is computed),
 `checks` with `columns`, `business` and `lookups` (what is checked), `own` (checks of the dealer's own), `checking` (the
-checks run, and what becomes of each row), `ledger`, `results`, `gate`; and what the page says: `views`.
+checks run, and what becomes of each row), `whole` (checks of whole tables), `authenticity` (who fakes), `ledger`,
+`results`, `cost` and `fixers` (what a fault costs, who mends it), `supply` and `links`, `gate`; and what the page says: `views` and `answers`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
 from dealerkit import engine, tables
-from dealerkit.audit import checking, ledger, links, own, results, returned, supply
+from dealerkit.audit import authenticity, checking, cost, ledger, links, own, results, returned, supply, whole
 from dealerkit.audit.as_of import AsOf, find_as_of
 from dealerkit.audit.checking import LINEAGE, Checked, union
+from dealerkit.audit.cost import Cost
 from dealerkit.audit.gate import gate
 from dealerkit.audit.kinds import ACTIONS, DIMENSION_LABELS, DIMENSIONS, Check
 from dealerkit.audit.standard import date_order_evidence, plain_texts, survey, typed
@@ -41,9 +44,11 @@ class Audited:
         clean: table → typed rows (canonical columns and lineage), an Ibis table.
         quarantine: rows kept out: table, file, row, key, reasons.
         merged: rows merged: table, file, row, key, into_file, into_row.
-        faults: one row per failed check and row: check, table, file, row, key, delivered text (personal!).
+        faults: one row per failed check and row: check, table, file, row, key, customer_id, column, delivered text
+            (personal!); of checks of a whole table one per day, column or employee, without file and row.
         results: one row per check: id, table, columns, dimension, severity, action, message,
-            message_zh (of the dealer's own checks), checked, failed, share, examples (masked).
+            message_zh (of the dealer's own checks), checked, failed, share, examples (masked), cost_yuan (a year, first
+            estimate; NaN where not known), fixer (who mends it, a message of `fixers`).
         columns: one row per column: table, column, rows, filled, illegal, standardised.
         scores: one row per table and dimension: checked, failed, score (0–100).
         ledger: one row per table and file: raw, clean, quarantined, merged.
@@ -51,6 +56,8 @@ class Audited:
         supplied: values that were filled in: table, key, column, how, from_table.
         links: rows by how their VIN or customer was found by a secondary key, or not: table, column, how, rows.
         corrected: one row per answer that staff sent back, with what became of it (see `returned.apply`; personal!).
+        authenticity: what `authenticity.examine` gives: one row per employee and test.
+        cost: customers hit and what faults cost, None without customers.
     """
 
     as_of: AsOf
@@ -66,6 +73,8 @@ class Audited:
     supplied: ir.Table
     links: pd.DataFrame
     corrected: pd.DataFrame
+    authenticity: pd.DataFrame
+    cost: Cost | None
 
     def rows_cut(self, table: str | None = None) -> int:
         """Rows of a table, or of all, that are in quarantine only because they lie after the day asked for."""
@@ -115,8 +124,15 @@ def _audit(
     done = checking.checked(connection, values, delivered, as_of, params, own_checks)
     counted = ledger.ledger(done)
     ledger.must_balance(counted, delivered["rows"])
-    faults = engine.keep(connection, "faults", union([checking.faults(c) for c in done.values()]))
-    found = _found(done, faults, own_checks)
+    checked = {name: part.clean for name, part in done.items()}
+    given = set(delivered.at["interactions", "given"]) if "interactions" in done else set()
+    examined = authenticity.examine(checked, given, params.authenticity, params.checks)
+    tables_seen = whole.look(done, as_of.day, params.checks) + authenticity.as_checks(examined)
+    faults = engine.keep(connection, "faults", _faults(done, tables_seen))
+    found = pd.concat([_found(done, faults, own_checks), whole.results(tables_seen)], ignore_index=True)
+    costs = cost.estimate(faults, checked["customers"], params) if "customers" in checked else None
+    if costs:
+        found["cost_yuan"] = [costs.of(check) for check in found["check"]]
     filled = supply.supplied(connection, done, counted, as_of.day, params)
     scores = results.scores(found)
     audited = Audited(
@@ -133,6 +149,8 @@ def _audit(
         supplied=filled.rows,
         links=filled.links,
         corrected=corrected,
+        authenticity=examined,
+        cost=costs,
     )
     gate(audited, params)
     return audited
@@ -149,6 +167,13 @@ def _export_day(visits: ir.Table, params: Params, asked_as_of: date | None) -> d
     except UserError:  # the audit says it when it asks itself
         return None
     return found.export_day or found.day
+
+
+def _faults(done: dict[str, Checked], tables_seen: list[whole.Whole]) -> ir.Table:
+    """The fault rows of all tables, with those of whole tables."""
+    rows = union([checking.faults(c) for c in done.values()])
+    more = whole.faults(tables_seen)
+    return rows if more.empty else rows.union(ibis.memtable(more, schema=rows.schema()).select(*rows.columns))
 
 
 def _kept_rows(connection, name: str, rows_of: Callable[[Checked], ir.Table], parts: list[Checked]) -> ir.Table:
@@ -168,7 +193,7 @@ def _standardised(connection, raw: dict[str, ir.Table], delivered: pd.DataFrame)
     values = {}
     for name, rows in raw.items():
         table = tables.TABLES[name]
-        texts = plain_texts(rows, table)
+        texts = plain_texts(rows, table, strange=delivered["strange"][name] > 0)
         orders = date_order_evidence(texts, table) if delivered["unclear"][name] > 0 else {}
         values[name] = engine.keep(connection, f"typed_{name}", typed(texts, table, orders))
     return values

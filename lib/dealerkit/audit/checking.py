@@ -44,18 +44,22 @@ def checked(
 ) -> dict[str, Checked]:
     """All checks of all tables, parents first."""
     parted = {n: _records(rows, tables.TABLES[n], delivered.loc[n], as_of) for n, rows in typed.items()}
-    every = {name: records for name, (records, _others) in parted.items()}
-    repeated = lookups.key_repeats(every, several=len(params.sources) > 1)
-    askers = links.askers(every, params)
-    parents = lookups.Parents({}, {}, engine.keep(connection, "vins", lookups.check_digits(every)))
+    records = {name: rows for name, (rows, _others) in parted.items()}
+    parents = lookups.Parents(
+        records,
+        lookups.key_repeats(records, several=len(params.sources) > 1),
+        engine.keep(connection, "vins", lookups.check_digits(records)),
+        lookups.history_begins(records["service_orders"]),
+    )
+    askers = links.askers(records, params)
     done: dict[str, Checked] = {}
-    for name, (records, others) in parted.items():
-        table = tables.TABLES[name]
+    for name, (_rows, others) in parted.items():
+        table, given = tables.TABLES[name], set(delivered.at[name, "given"])
         if name in askers:
-            linked = links.with_customers(records, table, parents, params)
-            records = engine.keep(connection, f"linked_customers_{name}", linked)
-        base = lookups.context(records, table, parents, repeated, as_of.day, params)
-        checks = rules.checks_for(table, base, as_of.export_day or as_of.day, params.checks, own_checks)
+            linked = links.with_customers(records[name], table, parents, params)
+            records[name] = engine.keep(connection, f"linked_customers_{name}", linked)
+        base = lookups.context(table, parents, as_of.day, params)
+        checks = rules.checks_for(table, base, given, as_of, params.checks, own_checks)
         with own.blamed(base, checks):
             flagged = engine.keep(connection, f"flagged_{name}", with_fates(base, table, checks))
         clean = engine.keep(connection, f"clean_{name}", cleaned(flagged, table, checks))
@@ -74,7 +78,9 @@ def _records(typed: ir.Table, table: Table, delivered: pd.Series, as_of: AsOf) -
 
 def with_fates(base: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
     """The records with ``_fails`` and ``_fate``; what was looked up for the checks is left behind."""
-    needed = [*table.names, *LINEAGE, "_derived", VIN_BY, CUSTOMER_BY, TEXTS, CHANGED, "x_into_file", "x_into_row"]
+    places = [check.place for check in checks if check.place]
+    helpers = ["_derived", VIN_BY, CUSTOMER_BY, TEXTS, CHANGED, "x_into_file", "x_into_row", *places]
+    needed = [*table.names, *LINEAGE, *helpers]
     kept = {name: base[name] for name in needed if name in base.columns}
     fails = [check.expression(base) for check in checks]
     fate = ibis.cases(
@@ -156,14 +162,25 @@ def merged(checked: Checked) -> ir.Table:
 
 
 def faults(checked: Checked) -> ir.Table:
-    """One row per failed check and row, with the delivered text of the check's first column."""
-    ids = ibis.literal([c.id for c in checked.checks], "array<string>")
-    at = ibis.literal([checked.table.names.index(c.columns[0]) for c in checked.checks], "array<int64>")
+    """One row per failed check and row: where it is, the customer it is about, the column and its delivered text."""
+    checks, table = checked.checks, checked.table
+    ids = ibis.literal([c.id for c in checks], "array<string>")
+    names = ibis.literal(table.names, "array<string>")
+    at = ibis.literal([table.names.index(c.columns[0]) for c in checks], "array<int64>")
     rows = checked.records.filter(checked.records["_fails"].contains(True))
-    long = rows.select(**place(rows, checked.table), texts=rows[TEXTS], number=_failed(rows).unnest())
-    return long.select(
-        "table", "file", "row", "key", check=ids[long.number], delivered=long.texts[at[long.number]].coalesce("")
+    found = {c.place: rows[c.place] for c in checks if c.place in rows.columns}
+    customer = rows.customer_id if "customer_id" in table else ibis.null("string")
+    long = rows.select(
+        **place(rows, table), customer_id=customer, texts=rows[TEXTS], number=_failed(rows).unnest(), **found
     )
+    column = at[long.number]
+    if found:
+        cases = [(long.number == i, long[c.place]) for i, c in enumerate(checks) if c.place in found]
+        column = ibis.cases(*cases, else_=column)
+    return long.select(
+        "table", "file", "row", "key", "customer_id", check=ids[long.number], column=names[column],
+        delivered=long.texts[column].coalesce(""),
+    )  # fmt: skip
 
 
 def _counted(flagged: ir.Table, table: Table, checks: list[Check]) -> dict[str, int]:
@@ -171,4 +188,4 @@ def _counted(flagged: ir.Table, table: Table, checks: list[Check]) -> dict[str, 
     flags = {f"f{i}": ("_fails", i) for i in range(len(checks))}
     texts = {f"text {name}": (TEXTS, i) for i, name in enumerate(table.names)}
     changed = {f"changed {name}": (CHANGED, i) for i, name in enumerate(table.names)}
-    return engine.counts(flagged, flags | texts | {name: name for name in table.names}, changed)
+    return engine.counts(flagged, flags | texts | {name: name for name in table.names}, changed, alike=texts)

@@ -11,7 +11,18 @@ import ibis.expr.types as ir
 
 from dealerkit.audit.kinds import VIN_BY, Check
 from dealerkit.audit.standard import text_of
-from dealerkit.formats import EMAIL, MOBILE, PLATE, USCC, VIN, uscc_digit_wrong
+from dealerkit.formats import (
+    DEAD_MOBILE,
+    DEAD_PLATE,
+    EMAIL,
+    LANDLINE,
+    MOBILE,
+    PLATE,
+    USCC,
+    VIN,
+    VIRTUAL_MOBILE,
+    uscc_digit_wrong,
+)
 from dealerkit.messages import N_
 from dealerkit.params import CheckParams
 from dealerkit.tables import Column, Table
@@ -65,15 +76,21 @@ def _legality(table: Table, column: Column, as_of: date, params: CheckParams) ->
 
 
 def _format(table: Table, column: Column) -> list[Check]:
-    def check(name, message, failed, severity="warn", action="removed"):
-        return Check(table.name, f"{column.name}_{name}", (column.name,), "legality", severity, action, message, lambda t: failed(t[column.name]))
+    def check(name, message, failed, severity="warn", action="removed", dimension="legality"):
+        return Check(table.name, f"{column.name}_{name}", (column.name,), dimension, severity, action, message, lambda t: failed(t[column.name]))
 
     if column.format == "mobile":
-        return [check("legal", N_("not a mobile number of 11 digits"), lambda v: ~v.re_search(MOBILE))]
+        checks = [
+            check("legal", N_("not a mobile number of 11 digits"), lambda v: ~v.re_search(MOBILE) & ~v.re_search(LANDLINE)),
+            check("mobile", N_("a fixed line where a mobile number should be"), lambda v: v.re_search(LANDLINE)),
+            check("real", N_("a filler instead of a phone number"), lambda v: v.re_search(DEAD_MOBILE), dimension="authenticity"),
+        ]
+        virtual = check("registered", N_("a number of a virtual operator, often given up"), lambda v: v.re_search(VIRTUAL_MOBILE), "info", "flagged", "authenticity")
+        return checks + ([virtual] if table.name in ("customers", "leads") else [])
     if column.format == "email":
         return [check("legal", N_("not an e-mail address"), lambda v: ~v.re_search(EMAIL))]
     if column.format == "plate":
-        return [check("legal", N_("not a number plate"), lambda v: ~v.re_search(PLATE), action="flagged")]
+        return [check("legal", N_("not a number plate"), lambda v: ~v.re_search(PLATE) & ~v.re_search(DEAD_PLATE), action="flagged")]
     if column.format == "resident_id_or_uscc":
         return [Check(table.name, f"{column.name}_legal", (column.name,), "legality", "warn", "removed", N_("neither a resident ID nor a social credit code"),
                       lambda t, n=column.name: ibis.cases((t[n].isnull(), ibis.null("boolean")), (t[f"x_digit_{n}"].notnull(), t[f"x_digit_{n}"]),
@@ -86,6 +103,17 @@ def _format(table: Table, column: Column) -> list[Check]:
                 Check(table.name, f"{column.name}_check_digit", (column.name,), "legality", "warn", "flagged", N_("VIN check digit does not fit"),
                       lambda t: t[f"x_digit_{column.name}"], needs=(f"x_digit_{column.name}",))]
     return []
+
+
+def text_checks(table: Table) -> list[Check]:
+    """Checks of every text of a row: the first one that fails is the example."""
+    messages = {"_damaged": N_("a text damaged by a wrong encoding"), "_controls": N_("characters that nobody can type"),
+                "_formula": N_("a formula instead of a value")}
+    return [Check(table.name, f"text{place}", table.key[:1], "legality", "warn", "flagged", message, lambda t, p=place: _is_there(t, p), place=place) for place, message in messages.items()]
+
+
+def _is_there(t: ir.Table, place: str) -> ir.BooleanValue:
+    return t[place].notnull() if place in t.columns else ibis.literal(False)
 
 
 def key_checks(table: Table) -> list[Check]:

@@ -51,6 +51,7 @@ class Check:
         failed: deferred expression, true where the row fails, null where the check does not apply.
         needs: helper columns of `context` without which the check cannot run.
         message_zh: the message in Chinese of a check of the dealer's own, which no catalogue translates; else empty.
+        place: helper column with the place of the column that fails, for a check that looks at a whole row; else empty.
     """
 
     table: str
@@ -63,6 +64,7 @@ class Check:
     failed: Callable | ibis.Deferred
     needs: tuple[str, ...] = ()
     message_zh: str = ""
+    place: str = ""
 
     @property
     def id(self) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 from ibis import _
 
 from dealerkit import tables
 from dealerkit.audit.columns import repeats
 from dealerkit.audit.standard import TEXTS
 from dealerkit.engine import jaro_winkler_similarity
-from dealerkit.formats import VIN, resident_id_digit_wrong, vin_digit_wrong
+from dealerkit.formats import DEAD_KM, DEAD_VIN, VIN, resident_id_digit_wrong, vin_digit_wrong
 from dealerkit.params import CheckParams, Params
 from dealerkit.tables import Table
 
@@ -22,21 +23,29 @@ _PLACE = ("_source", "_file", "_sheet", "_row")
 
 #: Table → the day before which something is out of date: its name, and how many days before as_of.
 _LIMITS = {"vehicles": ("x_year_ago", 365), "service_orders": ("x_month_ago", 30), "leads": ("x_half_year_ago", 182)}
+#: Columns of a VIN that `check_digits` works out.
+_OF_VIN = ("x_digit", "x_dead", "x_year")
 
 
 @dataclass(frozen=True)
 class Parents:
-    """What checks look up in tables that were checked before.
+    """What checks look up beside the row.
 
     Attributes:
-        clean: table → its clean rows.
-        keys: table → the keys that may be referred to, each once.
+        records: table → its rows that are records, of every table.
+        repeated: the tables in which a key is there more than once.
         vins: what `check_digits` gives.
+        begins: the day with which the history of the visits begins, but for stray ones before it; None without any.
+        clean: table → its clean rows, of the tables that were checked before.
+        keys: table → the keys that may be referred to, each once; of the same.
     """
 
-    clean: dict[str, ir.Table]
-    keys: dict[str, ir.Table]
+    records: dict[str, ir.Table]
+    repeated: Repeated
     vins: ir.Table
+    begins: date | None
+    clean: dict[str, ir.Table] = field(default_factory=dict)
+    keys: dict[str, ir.Table] = field(default_factory=dict)
 
 
 def _names_alike(a: ir.StringValue, b: ir.StringValue) -> ir.BooleanValue:
@@ -50,41 +59,76 @@ def _names_alike(a: ir.StringValue, b: ir.StringValue) -> ir.BooleanValue:
     return (jaro_winkler_similarity(a, b) >= 0.8) | (jaro_winkler_similarity(*ordered) >= 0.8) | titled
 
 
-def context(
-    records: ir.Table, table: Table, parents: Parents, repeated: Repeated, as_of: date, params: Params
-) -> ir.Table:
-    """``records`` with what the checks of ``table`` look up: ranks of repeated keys, references to the parents' keys,
-    values of the clean parents, windows over the same car or phone.
+def context(table: Table, parents: Parents, as_of: date, params: Params) -> ir.Table:
+    """The records of ``table`` with what its checks look up (columns ``x_…``): ranks of repeated keys, references to the
+    parents' keys, values of other tables, how many rows have the same phone, plate or minute, the car's visit before.
 
     Args:
-        records: typed rows that are records.
         table: the declaration.
-        parents: what was checked before.
-        repeated: which tables have keys more than once.
+        parents: the records of all tables, and what was checked before.
         as_of: the day of which all is computed.
         params: the dealer's params: limits of the checks, sources in the order of trust.
     """
-    base, params, sources = records, params.checks, params.sources
-    if table.name in repeated.tables:
-        base = with_ranks(records, table, sources, table.name in repeated.across_sources)
-    if table.name == "customers":
-        base = _with_customer_windows(base)
+    base, params, sources = parents.records[table.name], params.checks, params.sources
+    if table.name in parents.repeated.tables:
+        base = with_ranks(base, table, sources, table.name in parents.repeated.across_sources)
     if table.name == "service_orders":
-        base = _with_odometers(base, params, as_of)
-    joined, found = _with_parents(base, table, parents)
-    if table.name == "customers":
-        similar = _similar(base, params)
-        joined = joined.left_join(similar, base.customer_id == similar.x_key)
-        found.append("x_key")
-    looked_up = {name: joined[name] for name in found}
-    if table.name in _LIMITS:
-        name, days = _LIMITS[table.name]
-        looked_up |= {name: ibis.literal(as_of - timedelta(days=days))}
+        base = _with_visit_before(base, params, as_of)
+    beside = _Beside(base)
+    _add_parents(beside, table, parents)
+    if add := _ADDED.get(table.name):
+        add(beside, parents, params)
+    fixed = _limits(table, parents, as_of, params)
     for column in table.columns:
         if column.format == "resident_id_or_uscc":
-            looked_up |= {f"x_digit_{column.name}": resident_id_digit_wrong(joined[column.name])}
-    # What follows sees one table, and not a chain of joins.
-    return joined.select(*base.columns, **looked_up) if looked_up else base
+            fixed[f"x_digit_{column.name}"] = resident_id_digit_wrong(base[column.name])
+    return beside.rows(fixed)
+
+
+def _limits(table: Table, parents: Parents, as_of: date, params: CheckParams) -> dict[str, ir.Value]:
+    """Days on which something is out of date, or before which the history is not known."""
+    fixed = {}
+    if table.name in _LIMITS:
+        name, days = _LIMITS[table.name]
+        fixed[name] = ibis.literal(as_of - timedelta(days=days))
+    if table.name == "leads":
+        fixed["x_contact_limit"] = ibis.literal(as_of - timedelta(hours=params.lead_contact_hours))
+    waits = {"service_orders": params.comeback_days, "interactions": params.survey_days}
+    if table.name in waits:
+        begins = parents.begins or as_of
+        fixed["x_history_begins"] = ibis.literal(begins + timedelta(days=waits[table.name]))
+    return fixed
+
+
+class _Beside:
+    """Rows with what is looked up for them, put beside them in one chain of joins."""
+
+    def __init__(self, base: ir.Table):
+        self.base, self._joined, self._found = base, base, []
+
+    def add(self, other: ir.Table, on: dict[str, ir.Value]) -> None:
+        """Look up the columns of ``other``, at most one row of which has the values ``on``: its column → value of the base."""
+        number = len(self._found)
+        other = other.rename({f"x_on_{number}_{name}": name for name in on})
+        met = [value == other[f"x_on_{number}_{name}"] for name, value in on.items()]
+        self._joined = self._joined.left_join(other, met)
+        self._found.append([name for name in other.columns if not name.startswith("x_on_")])
+
+    def add_count(
+        self, name: str, by: dict[str, ir.Value], least: int = 2, where: ir.BooleanValue | None = None
+    ) -> None:
+        """Look up how many rows have the same values, null under ``least``; repeats of a row do not count."""
+        keep = ~repeats(self.base) if where is None else ~repeats(self.base) & where
+        counted = self.base.filter(keep).select(**by).drop_null().group_by(list(by)).agg(**{name: _.count()})
+        self.add(counted.filter(counted[name] >= least), by)
+
+    def rows(self, fixed: dict[str, ir.Value]) -> ir.Table:
+        """The rows with all that was found, and with the same for every row or made from it alone."""
+        if not self._found and not fixed:
+            return self.base
+        found = {name: self._joined[name] for names in self._found for name in names}
+        # What follows sees one table, and not a chain of joins.
+        return self._joined.select(*self.base.columns, **found, **fixed)
 
 
 def _joined(rows: ir.Table, found: ir.Table, by: list[str]) -> ir.Table:
@@ -112,7 +156,8 @@ def with_ranks(records: ir.Table, table: Table, sources: tuple[str, ...], across
     )
     key = list(table.key)
     # Only rows whose key is there more than once are put in an order: they are few.
-    kept = dict.fromkeys([*key, *_PLACE, *(table.names if across_sources else ())])
+    plate = ("plate",) if table.name == "vehicles" else ()
+    kept = dict.fromkeys([*key, *_PLACE, *(table.names if across_sources else plate)])
     trust = trust_of(records["_source"], sources)
     slim = records.select(*kept, filled=filled, said=said, trust=trust).drop_null(key)
     slim = slim.mutate(alike=_.count().over(group_by=key)).filter(_.alike > 1)
@@ -126,9 +171,11 @@ def with_ranks(records: ir.Table, table: Table, sources: tuple[str, ...], across
         x_into_file=_["_file"].first().over(ordered),
         x_into_row=_["_row"].first().over(ordered),
         **differs,
+        **({"x_first_plate": _.plate.first().over(ordered)} if plate else {}),
     )
     joined = _joined(records, ranked, [*key, *_PLACE])
-    found = joined.select(*records.columns, "x_repeats", "x_same", "x_into_file", "x_into_row", *differs)
+    looked_up = [name for name in ranked.columns if name.startswith("x_")]
+    found = joined.select(*records.columns, *looked_up)
     return found.mutate(x_repeats=_.x_repeats.coalesce(False))
 
 
@@ -177,79 +224,245 @@ def check_digits(records: dict[str, ir.Table]) -> ir.Table:
         if c.format == "vin"
     ]
     every = (ibis.union(*vins, distinct=True) if len(vins) > 1 else vins[0].distinct()).filter(_.x_vin.re_search(VIN))
-    return every.mutate(x_digit=vin_digit_wrong(every.x_vin))
+    letters = ibis.literal("ABCDEFGHJKLMNPRSTVWXY123456789")
+    year = letters.find(every.x_vin.substr(9, 1)).nullif(-1) + 1980
+    return every.mutate(x_digit=vin_digit_wrong(every.x_vin), x_dead=every.x_vin.re_search(DEAD_VIN), x_year=year)
 
 
-def _with_parents(base: ir.Table, table: Table, parents: Parents) -> tuple[ir.Table, list[str]]:
-    """``base`` joined to all it refers to, in one go, and the columns looked up: `x_ref_…` is the parent's key, null where
-    there is none."""
-    joined, found = base, []
+def history_begins(visits: ir.Table) -> date | None:
+    """The day on which the first hundredth of the visits is over, so that stray days before the history do not count."""
+    day = visits.agg(day=visits.opened_at.date().epoch_days().quantile(0.01)).to_pandas()["day"].iloc[0]
+    return None if pd.isna(day) else date(1970, 1, 1) + timedelta(days=int(day))
+
+
+def _add_parents(beside: _Beside, table: Table, parents: Parents) -> None:
+    """What is worked out of a VIN (`x_digit_…` and the like), and the parent's key (`x_ref_…`), null where there is none."""
+    base = beside.base
     for column in table.columns:
         if column.format == "vin":
-            digits = parents.vins.select(**{f"x_vin_{column.name}": _.x_vin, f"x_digit_{column.name}": _.x_digit})
-            joined = joined.left_join(digits, base[column.name] == digits[f"x_vin_{column.name}"])
-            found.append(f"x_digit_{column.name}")
+            names = {f"{name}_{column.name}": name for name in _OF_VIN}
+            beside.add(parents.vins.rename(names), {"x_vin": base[column.name]})
         if column.ref in parents.keys:
-            known = parents.keys[column.ref].rename({f"x_ref_{column.name}": tables.table(column.ref).key[0]})
-            joined = joined.left_join(known, base[column.name] == known[f"x_ref_{column.name}"])
-            found.append(f"x_ref_{column.name}")
-    clean = parents.clean
-    if table.name == "customers" and "staff" in clean:
-        phones = clean["staff"].filter(_.phone.notnull()).select(x_phone_of_staff=_.phone).distinct()
-        joined = joined.left_join(phones, base.phone == phones.x_phone_of_staff)
-        found.append("x_phone_of_staff")
-    if table.name == "sales_orders" and "customers" in clean:
-        births = clean["customers"].select(x_born=_.customer_id, x_birth_date=_.birth_date)
-        joined = joined.left_join(births, base.customer_id == births.x_born)
-        found.append("x_birth_date")
-    if table.name == "service_orders" and "vehicles" in clean:
-        cars = clean["vehicles"].select(
-            x_car=_.vin, x_warranty_ends_on=_.warranty_ends_on, x_purchased_on=_.purchased_on
-        )
-        joined = joined.left_join(cars, base.vin == cars.x_car)
-        found += ["x_warranty_ends_on", "x_purchased_on"]
-    return joined, found
+            key = tables.table(column.ref).key[0]
+            known = parents.keys[column.ref].mutate(**{f"x_ref_{column.name}": _[key]})
+            beside.add(known, {key: base[column.name]})
 
 
-def _with_odometers(base: ir.Table, params: CheckParams, as_of: date) -> ir.Table:
-    """``base`` with the odometer of the car's visit before, as ``x_odometer_before``."""
-    # Visits with an impossible date, and repeats of a visit, say nothing about the one before.
-    dated = (
-        base.opened_at.date().between(ibis.literal(params.earliest_date), ibis.literal(as_of))
-        & ~repeats(base)
-        & base.odometer_km.notnull()
+def _add_phone_of_staff(beside: _Beside, parents: Parents) -> None:
+    if "staff" in parents.clean:
+        phones = parents.clean["staff"].select("phone", x_phone_of_staff=_.phone).drop_null("phone").distinct()
+        beside.add(phones, {"phone": beside.base.phone})
+
+
+def _seen(parents: Parents, column: str, among: tuple[str, ...]) -> ir.Table | None:
+    """The values of a column in those of the tables that were delivered, each once, also as ``x_seen``; None without any."""
+    parts = [parents.records[name].select(column) for name in among if name in parents.records]
+    if not parts:
+        return None
+    every = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
+    return every.drop_null().mutate(x_seen=_[column])
+
+
+def _add_to_staff(beside: _Beside, parents: Parents, params: CheckParams) -> None:
+    beside.add_count("x_phone_staff", {"phone": beside.base.phone})
+
+
+def _add_to_customers(beside: _Beside, parents: Parents, params: CheckParams) -> None:
+    base, among = beside.base, ("vehicles", "contacts", "leads", "sales_orders", "service_orders", "interactions")
+    for name, column in (("x_phone_records", "phone"), ("x_id_records", "id_number"), ("x_email_records", "email")):
+        beside.add_count(name, {column: base[column]})
+    _add_phone_of_staff(beside, parents)
+    if (seen := _seen(parents, "customer_id", (*among, "campaigns"))) is not None:
+        beside.add(seen, {"customer_id": base.customer_id})
+    beside.add(_similar(base, params).mutate(x_key=_.key), {"key": base.customer_id})
+
+
+def _add_to_vehicles(beside: _Beside, parents: Parents, params: CheckParams) -> None:
+    base = beside.base
+    beside.add_count("x_plate_cars", {"plate": base.plate}, where=base.disposed_on.isnull())
+    if "customers" in parents.clean:
+        owners = parents.clean["customers"].select("customer_id", x_owner_type=_.customer_type)
+        beside.add(owners, {"customer_id": base.customer_id})
+        beside.add_count("x_owner_cars", {"customer_id": base.customer_id}, least=params.max_cars_per_person)
+    if (seen := _seen(parents, "vin", ("contacts", "sales_orders", "service_orders"))) is not None:
+        beside.add(seen, {"vin": base.vin})
+
+
+def _add_to_contacts(beside: _Beside, parents: Parents, params: CheckParams) -> None:
+    if "customers" in parents.clean:
+        phones = parents.clean["customers"].select("customer_id", x_owner_phone=_.phone)
+        beside.add(phones, {"customer_id": beside.base.customer_id})
+
+
+def _add_to_leads(beside: _Beside, parents: Parents, params: CheckParams) -> None:
+    base = beside.base
+    _add_phone_of_staff(beside, parents)
+    # Who buys for a company has many leads, and wins them.
+    idle = base.status.fill_null("") != "won"
+    beside.add_count("x_phone_leads", {"phone": base.phone}, params.max_leads_per_phone + 1, where=idle)
+    alike = ibis.window(group_by=["phone", "series"], order_by=["created_at", "_file", "_row"])
+    slim = base.filter(~repeats(base)).select(*_PLACE, "lead_id", "phone", "series", "created_at").drop_null()
+    before = slim.select(*_PLACE, "lead_id", x_lead_before=_.created_at.lag().over(alike)).drop_null("x_lead_before")
+    beside.add(before, {name: base[name] for name in (*_PLACE, "lead_id")})
+    if "sales_orders" in parents.records:
+        sold = parents.records["sales_orders"].select("lead_id").drop_null().distinct().mutate(x_sold=_.lead_id)
+        beside.add(sold, {"lead_id": base.lead_id})
+
+
+def _add_to_sales(beside: _Beside, parents: Parents, params: CheckParams) -> None:
+    base, clean = beside.base, parents.clean
+    beside.add_count("x_vin_sales", {"vin": base.vin})
+    if "customers" in clean:
+        births = clean["customers"].select("customer_id", x_birth_date=_.birth_date)
+        beside.add(births, {"customer_id": base.customer_id})
+    if "vehicles" in clean:
+        cars = clean["vehicles"].select("vin", x_list_price_yuan=_.list_price_yuan, x_purchased_on=_.purchased_on)
+        beside.add(cars, {"vin": base.vin})
+
+
+def _add_to_visits(beside: _Beside, parents: Parents, params: CheckParams) -> None:
+    base, clean = beside.base, parents.clean
+    minute = base.opened_at.truncate("m")
+    beside.add_count("x_same_minute", {"minute": minute, "adviser_id": base.adviser_id}, params.max_rows_per_minute + 1)
+    beside.add(_same_odometers(base, params), {"vin": base.vin, "odometer_km": base.odometer_km})
+    if "vehicles" in clean:
+        names = ("warranty_ends_on", "warranty_km", "purchased_on", "disposed_on")
+        beside.add(clean["vehicles"].select("vin", **{f"x_{n}": _[n] for n in names}), {"vin": base.vin})
+    if "sales_orders" in clean:
+        sales = clean["sales_orders"].drop_null("trade_in_vin")
+        traded = sales.group_by("trade_in_vin").agg(x_traded_in_on=_.delivered_on.max())
+        beside.add(traded, {"trade_in_vin": base.vin})
+    if "service_lines" in parents.records:
+        beside.add(_line_sums(parents), {"order_id": base.order_id})
+
+
+def _same_odometers(base: ir.Table, params: CheckParams) -> ir.Table:
+    """Car and odometer of which several visits over a quarter of a year say the same."""
+    read = base.filter(~repeats(base)).select("vin", "odometer_km", "opened_at").drop_null()
+    found = read.group_by("vin", "odometer_km").agg(
+        x_same_odometer=_.count(), first=_.opened_at.min(), last=_.opened_at.max()
     )
+    long = found["last"].date().epoch_days() - found["first"].date().epoch_days() >= 90
+    return found.filter((found.x_same_odometer >= params.same_odometer_visits) & long).drop("first", "last")
+
+
+def _line_sums(parents: Parents) -> ir.Table:
+    """Lines of each order, what the done ones of each kind add up to, and whether each of these has an amount."""
+    lines = parents.records["service_lines"].select("order_id", "line_no", "kind", "status", "amount_yuan")
+    lines = lines.drop_null("order_id")
+    if "service_lines" in parents.repeated.tables:
+        # A line that was exported twice counts once.
+        known = {name: _[name].max() for name in ("kind", "status", "amount_yuan")}
+        lines = lines.group_by("order_id", "line_no").agg(**known)
+    done = lines.status.fill_null("done") == "done"
+    amount = done.ifelse(lines.amount_yuan, 0).cast("decimal(18,2)")
+    return lines.group_by("order_id").agg(
+        x_lines=_.count(),
+        x_lines_labour=(lines.kind == "labour").ifelse(amount, 0).cast("decimal(18,2)").sum(),
+        x_lines_parts=(lines.kind == "part").ifelse(amount, 0).cast("decimal(18,2)").sum(),
+        x_lines_priced=(~done | ((lines.amount_yuan >= 0).fill_null(False) & lines.kind.notnull())).all(),
+    )
+
+
+def _add_to_interactions(beside: _Beside, parents: Parents, params: CheckParams) -> None:
+    base = beside.base
+    minute, called = base["at"].truncate("m"), base.kind.isin(["care_call", "survey", "campaign"])
+    by = {"minute": minute, "staff_id": base.staff_id}
+    beside.add_count("x_same_minute", by, params.max_rows_per_minute + 1, where=called)
+    beside.add(_same_texts(base, params), {"text": base.text})
+    here = _visits(parents, "customer_id")
+    if here is not None:
+        asked = base.filter(base.kind == "survey").select(*_PLACE, "interaction_id", "customer_id", day=_["at"].date())
+        asked = asked.drop_null(["customer_id", "day"])
+        last = asked.asof_join(here, on=asked.day >= here.seen_on, predicates=["customer_id"])
+        near = last.filter(last.day.epoch_days() - last.seen_on.epoch_days() <= params.survey_days)
+        visited = near.select(*_PLACE, "interaction_id", x_visited=_.seen_on)
+        beside.add(visited, {name: base[name] for name in (*_PLACE, "interaction_id")})
+
+
+def _same_texts(base: ir.Table, params: CheckParams) -> ir.Table:
+    """Texts of complaints, not short ones, that are there far more often than the others."""
+    said = base.filter((base.kind == "complaint") & ~repeats(base) & (base.text.length() >= 8)).select("text")
+    counted = said.group_by("text").agg(x_same_text=_.count())
+    usual = counted.agg(usual=counted.x_same_text.mean()).as_scalar()
+    return counted.filter((counted.x_same_text >= params.max_same_texts) & (counted.x_same_text >= 4 * usual))
+
+
+def _visits(parents: Parents, column: str) -> ir.Table | None:
+    """Days on which a customer was here, for service or to take a car over (``seen_on``); None without any table of them."""
+    days = {"service_orders": "opened_at", "sales_orders": "delivered_on"}
+    parts = [
+        parents.clean[name].select(column, seen_on=_[day].cast("date")).drop_null()
+        for name, day in days.items()
+        if name in parents.clean
+    ]
+    return (ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()) if parts else None
+
+
+def _add_to_campaigns(beside: _Beside, parents: Parents, params: CheckParams) -> None:
+    base, key = beside.base, ("campaign_id", "customer_id")
+    place = {name: base[name] for name in (*_PLACE, *key)}
+    here = _visits(parents, "customer_id")
+    if here is not None:
+        asked = base.select(*_PLACE, *key, "assigned_on", "responded_on").drop_null(["customer_id", "responded_on"])
+        last = asked.asof_join(here, on=asked.responded_on >= here.seen_on, predicates=["customer_id"])
+        came = last.filter(last.seen_on >= last.assigned_on)
+        beside.add(came.select(*_PLACE, *key, x_came=_.seen_on), place)
+    if "interactions" in parents.clean:
+        calls = parents.clean["interactions"]
+        calls = calls.filter(calls.kind == "campaign").select("customer_id", called_on=_["at"].date())
+        calls = calls.drop_null().distinct()
+        left = base.filter(base.arm == "control").select(*_PLACE, *key, "assigned_on")
+        left = left.drop_null(["customer_id", "assigned_on"])
+        after = left.asof_join(calls, on=left.assigned_on <= calls.called_on, predicates=["customer_id"])
+        soon = after.filter(after.called_on.epoch_days() - after.assigned_on.epoch_days() <= 14)
+        beside.add(soon.select(*_PLACE, *key, x_contacted=_.called_on), place)
+
+
+#: Table → what is looked up for its checks of business sense.
+_ADDED = {
+    "staff": _add_to_staff,
+    "customers": _add_to_customers,
+    "vehicles": _add_to_vehicles,
+    "contacts": _add_to_contacts,
+    "leads": _add_to_leads,
+    "sales_orders": _add_to_sales,
+    "service_orders": _add_to_visits,
+    "interactions": _add_to_interactions,
+    "campaigns": _add_to_campaigns,
+}
+
+
+def _with_visit_before(base: ir.Table, params: CheckParams, as_of: date) -> ir.Table:
+    """``base`` with what the car's visit before says: its time, odometer and total."""
+    # Visits with an impossible date or a filler for an odometer, and repeats of a visit, say nothing about the one before.
+    dated = base.opened_at.date().between(ibis.literal(params.earliest_date), ibis.literal(as_of)) & ~repeats(base)
+    read = base.odometer_km.notnull() & ~base.odometer_km.isin(DEAD_KM)
     by = ["vin", *_PLACE]
-    slim = base.filter(dated).select(*by, "opened_at", "odometer_km").drop_null("vin")
+    slim = base.filter(dated & read).select(*by, "opened_at", "odometer_km", "total_yuan").drop_null("vin")
     visits = ibis.window(group_by="vin", order_by=["opened_at", "_file", "_row"])
-    before = slim.select(*by, x_odometer_before=_.odometer_km.lag().over(visits))
-    # A step of its own, so that what is joined later does not become one chain with this.
-    return (
-        _joined(base, before, by)
-        .select(*base.columns, "x_odometer_before")
-        .mutate(x_odometer_before=_.x_odometer_before.cast("int64"))
+    before = slim.select(
+        *by,
+        x_odometer_before=_.odometer_km.lag().over(visits),
+        x_visit_before=_.opened_at.lag().over(visits),
+        x_total_before=_.total_yuan.lag().over(visits),
     )
-
-
-def _with_customer_windows(base: ir.Table) -> ir.Table:
-    """``base`` with how many records have the same phone, and the same ID number."""
-    records = base.count(where=~repeats(base))
-    return base.mutate(x_phone_records=records.over(group_by="phone"), x_id_records=records.over(group_by="id_number"))
+    # A step of its own, so that what is joined later does not become one chain with this.
+    kinds = {"x_odometer_before": "int64", "x_visit_before": "timestamp", "x_total_before": "decimal(18,2)"}
+    found = _joined(base, before, by).select(*base.columns, *kinds)
+    return found.mutate(**{name: found[name].cast(kind) for name, kind in kinds.items()})
 
 
 def _similar(base: ir.Table, params: CheckParams) -> ir.Table:
-    """The ids of customers with a record beside theirs that has the same phone and a like name (column ``x_key``).
+    """The ids of customers with a record beside theirs that has the same phone and a like name (column ``key``).
 
     Father and son on one phone, or twins, are told apart by ID number or birth date where both records have one.
     """
-    few = (
-        ~repeats(base)
-        & base.phone.notnull()
-        & base.name.notnull()
-        & base.x_phone_records.between(2, params.max_customers_per_phone)
-    )
+    named = base.filter(~repeats(base) & base.phone.notnull() & base.name.notnull())
+    shared = named.group_by("phone").agg(of_phone=_.count())
+    few = shared.filter(_.of_phone.between(2, params.max_customers_per_phone)).select("phone")
     # Records of different systems are meant to repeat; who is one person is for identity to say.
-    some = base.filter(few).select("customer_id", "phone", "name", "id_number", "birth_date", "_source")
+    some = named.semi_join(few, "phone").select("customer_id", "phone", "name", "id_number", "birth_date", "_source")
     other = some.select(
         o_id=_.customer_id,
         o_phone=_.phone,
@@ -264,4 +477,4 @@ def _similar(base: ir.Table, params: CheckParams) -> ir.Table:
         lambda t: _names_alike(t.name.lower(), t.o_name.lower()),
         lambda t: (t.id_number == t.o_number).fill_null(True) & (t.birth_date == t.o_birth).fill_null(True),
     )
-    return pairs.select(x_key=_.customer_id).distinct()
+    return pairs.select(key=_.customer_id).drop_null().distinct()

@@ -8,41 +8,37 @@ import pandas as pd
 from ibis import _
 
 from dealerkit.audit.checking import Checked
+from dealerkit.audit.fixers import fixer_of
 from dealerkit.audit.kinds import Check
-from dealerkit.messages import N_, mask
-from dealerkit.tables import Table
+from dealerkit.messages import mask
+from dealerkit.tables import Column
 
-#: Table → the desk that can mend its faults.
-FIXERS = {
-    "customers": N_("call centre"),
-    "contacts": N_("call centre"),
-    "interactions": N_("call centre"),
-    "vehicles": N_("reception"),
-    "service_orders": N_("reception"),
-    "service_lines": N_("workshop"),
-    "sales_orders": N_("sales"),
-    "leads": N_("sales"),
-    "campaigns": N_("sales"),
-    "staff": N_("system"),
-}
+#: Check → how many rows fail it, and of the first five the column and the delivered text.
+First = dict[str, tuple[int, list[tuple[str, str]]]]
 
 
-def first_faults(faults: ir.Table) -> dict[str, tuple[int, list[str]]]:
-    """Check → how many rows fail it, and the delivered texts of the first five."""
+def first_faults(faults: ir.Table) -> First:
+    """How many rows fail each check, and what the first five of them hold."""
     by_check = ibis.window(group_by="check", order_by=["file", "row"])
     numbered = faults.mutate(place=ibis.row_number().over(by_check), rows=_.count().over(group_by="check"))
     first = (
-        numbered.filter(_.place < 5).order_by(["check", "file", "row"]).select("check", "rows", "delivered").to_pandas()
+        numbered.filter(_.place < 5)
+        .order_by(["check", "file", "row"])
+        .select("check", "rows", "column", "delivered")
+        .to_pandas()
     )
-    return {check: (int(group["rows"].iloc[0]), list(group["delivered"])) for check, group in first.groupby("check")}
+    return {
+        check: (int(group["rows"].iloc[0]), list(zip(group["column"], group["delivered"])))
+        for check, group in first.groupby("check")
+    }
 
 
-def of_table(checked: Checked, first: dict[str, tuple[int, list[str]]]) -> pd.DataFrame:
+def of_table(checked: Checked, first: First) -> pd.DataFrame:
     """One row per check of a table; ``first`` is what `first_faults` gives."""
     rows = []
     for i, check in enumerate(checked.checks):
         failed, texts = first.get(check.id, (0, []))
-        shown = " · ".join(_example(checked.table, check, text) for text in texts)
+        shown = " · ".join(_example(checked.table[column], text) for column, text in texts)
         rows.append(row(check, checked.counts[f"known f{i}"], failed, shown))
     return pd.DataFrame(rows)
 
@@ -63,12 +59,11 @@ def row(check: Check, checked: int, failed: int, examples: str) -> dict:
         "share": round(failed / checked, 9) if checked else float("nan"),
         "examples": examples,
         "cost_yuan": float("nan"),
-        "fixer": FIXERS.get(check.table, FIXERS["service_orders"]),
+        "fixer": fixer_of(check.id),
     }
 
 
-def _example(table: Table, check: Check, delivered: str) -> str:
-    column = table[check.columns[0]]
+def _example(column: Column, delivered: str) -> str:
     if not delivered:
         return "∅"
     # Identifiers without a kind of their own may still hold a phone or a name, and numbers typed into the wrong column.

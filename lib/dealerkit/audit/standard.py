@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from dealerkit import tables
+from dealerkit.formats import CONTROLS, DAMAGED, FORMULA
 from dealerkit.tables import Column, Table
 
 #: Spellings of "nothing" found in exports.
@@ -39,6 +40,8 @@ EMPTY = (
 #: there is no value): lists in the order of the canonical columns, since a query costs by its columns.
 TEXTS, CHANGED = "_texts", "_changed"
 _DELIVERED = "_delivered"
+#: Column with the place of the first cell that is strange → what is looked for; there when a table has any.
+STRANGE = {"_damaged": DAMAGED, "_controls": CONTROLS, "_formula": FORMULA}
 
 _FULL = "".join(chr(c) for c in range(0xFF01, 0xFF5F)) + "\u3000"
 _HALF = "".join(chr(c - 0xFEE0) for c in range(0xFF01, 0xFF5F)) + " "
@@ -200,11 +203,21 @@ class _Alike:
         return {name: ibis.array(columns).map(function) for name, function, columns in self._lists.values()}
 
 
-def plain_texts(raw: ir.Table, table: Table) -> ir.Table:
-    """The rows of ``raw`` with the texts as they were delivered and the plain ones, and nothing typed yet."""
+def plain_texts(raw: ir.Table, table: Table, strange: bool = False) -> ir.Table:
+    """The rows of ``raw`` with the texts as they were delivered and the plain ones, and nothing typed yet.
+
+    With ``strange`` the columns `STRANGE` as well: where a text was damaged, has control characters or is a formula.
+    """
     delivered = ibis.array([raw[c.name] for c in table.columns])
     origin = {name: raw[name] for name in raw.columns if name.startswith("_")}
-    return raw.select(**{_DELIVERED: delivered, TEXTS: delivered.map(_tidy).map(_said)}, **origin)
+    rows = raw.select(**{_DELIVERED: delivered, TEXTS: delivered.map(_tidy).map(_said)}, **origin)
+    return rows.mutate(**{name: _first(rows[_DELIVERED], like) for name, like in STRANGE.items()}) if strange else rows
+
+
+def _first(texts: ir.ArrayValue, like: str) -> ir.IntegerValue:
+    """The place of the first text with the pattern, null when none has it."""
+    place = texts.map(lambda text: text.re_search(like).fill_null(False)).index(True)
+    return place.nullif(-1)
 
 
 def text_of(rows: ir.Table, table: Table, column: str) -> ir.StringValue:
@@ -259,12 +272,15 @@ def _order(texts: ir.Table, named: tuple[tuple[str, str], ...]) -> ir.StringValu
 
 def survey(raw: dict[str, ir.Table]) -> ir.Table:
     """One row per table: its name (``table``), its ``rows`` and those that are ``records``, how many have a date that may
-    be written day or month first (``unclear``; without any, no `date_order_evidence` is needed), and how many a plate and
-    hardly a VIN (``without_vin``)."""
+    be written day or month first (``unclear``; without any, no `date_order_evidence` is needed), how many a plate and hardly
+    a VIN (``without_vin``), how many a text that is ``strange`` (see `STRANGE`), and the columns with any value (``given``)."""
+    anything = "|".join(f"(?:{like})" for like in STRANGE.values())
     found = []
     for name, rows in raw.items():
         dates = [rows[c.name] for c in tables.table(name).columns if c.type in ("date", "time")]
         maybe = ibis.array(dates or [rows["_kind"]]).map(lambda text: text.re_search(_MAYBE_XY)).contains(True)
+        texts = [rows[c.name] for c in tables.table(name).columns if c.type == "text"]
+        odd = ibis.array(texts).join("\n").re_search(anything)
         counts = {"records": rows.count(where=rows["_kind"] == "row"), "unclear": rows.count(where=maybe)}
         lacks = (
             [(rows["vin"].length().coalesce(0) < 9) & rows["plate"].notnull()]
@@ -272,6 +288,8 @@ def survey(raw: dict[str, ir.Table]) -> ir.Table:
             else []
         )
         counts["without_vin"] = rows.count(where=ibis.or_(ibis.literal(False), *lacks))
+        counts["strange"] = rows.count(where=odd)
+        counts["given"] = ibis.array([(rows[c].max() > "").ifelse(c, "") for c in tables.table(name).names])
         found.append(rows.agg(rows=rows.count(), **counts).mutate(table=ibis.literal(name)))
     return ibis.union(*found) if len(found) > 1 else found[0]
 

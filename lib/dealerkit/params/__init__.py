@@ -23,10 +23,12 @@ from dealerkit.errors import UserError, UserErrors
 from dealerkit.params import extra, parts
 from dealerkit.params.extra import ExtraFactorParams, ExtraTableParams
 from dealerkit.params.parts import (
+    AuthenticityParams,
     CheckParams,
     ChurnParams,
     ClassParams,
     ClusterParams,
+    CostParams,
     EngineParams,
     FileParams,
     FixListParams,
@@ -50,9 +52,11 @@ from dealerkit.params.parts import (
 )
 
 __all__ = [
+    "AuthenticityParams",
     "CheckParams",
     "ChurnParams",
     "ClusterParams",
+    "CostParams",
     "EngineParams",
     "ExtraFactorParams",
     "ExtraTableParams",
@@ -104,6 +108,8 @@ class Params(Part):
     """What stops a run; `off` makes the pages with every gap stated."""
     checks: CheckParams = CheckParams()
     """Tolerances of the checks."""
+    authenticity: AuthenticityParams = AuthenticityParams()
+    """When scores and entries are called faked."""
     own_checks: tuple[OwnCheckParams, ...] = ()
     """Checks of the dealer's own, as conditions in SQL over the columns of a table."""
     identity: IdentityParams = IdentityParams()
@@ -132,6 +138,8 @@ class Params(Part):
     """Further tables with a key of customers or cars (insurance, shop, telematics, …), and the factors made of them."""
     value_per_reachable_customer_yuan: Annotated[float, Field(ge=0)] = 0
     """Yuan a year that a reachable customer is worth; first estimate of what a data fault costs. 0: not estimated."""
+    costs: CostParams = CostParams()
+    """What a data fault costs, as shares of that value."""
     targets: TargetParams = TargetParams()
     """Targets, shown beside the actual values."""
     engine: EngineParams = EngineParams()

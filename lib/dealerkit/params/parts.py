@@ -108,6 +108,82 @@ class CheckParams(Part):
     """A phone on more customers than this is not anybody's own."""
     earliest_date: date = date(1980, 1, 1)
     """Dates before it are impossible."""
+    min_age: Annotated[int, Field(ge=0, le=30)] = 16
+    """Nobody younger buys or brings a car, in years."""
+    max_age: Annotated[int, Field(ge=60, le=150)] = 100
+    """Nobody older does, in years."""
+    max_km_per_day: Positive = 1000
+    """An odometer that rises by more km a day between two visits was mistyped."""
+    same_odometer_visits: Annotated[int, Field(ge=2)] = 3
+    """So many visits of a car over a quarter of a year or more with one and the same odometer were not read off."""
+    max_stay_days: Annotated[int, Field(ge=1)] = 180
+    """A visit settled later than so many days after it was opened has a wrong date."""
+    comeback_days: Annotated[int, Field(ge=1)] = 180
+    """A come-back follows an earlier visit of the car by so many days at most."""
+    open_hours: tuple[Annotated[int, Field(ge=0, le=23)], Annotated[int, Field(ge=1, le=24)]] = (6, 22)
+    """Visits are opened and customers called between these hours of the day."""
+    max_rows_per_minute: Annotated[int, Field(ge=1)] = 4
+    """More visits or calls than this by one employee in one minute were typed in later, together."""
+    max_warranty_years: Annotated[int, Field(ge=1)] = 15
+    """No maker's warranty is longer, in years."""
+    price_of_list: tuple[Positive, Positive] = (0.4, 1.5)
+    """A car costs between these shares of its list price."""
+    max_cars_per_person: Annotated[int, Field(ge=1)] = 10
+    """A person, not a company, with more cars than this is a collective name."""
+    max_leads_per_phone: Annotated[int, Field(ge=1)] = 5
+    """A phone on more leads than this is not a prospect's."""
+    same_lead_days: Annotated[int, Field(ge=1)] = 7
+    """The same phone asking for the same model line within so many days is one lead typed in twice."""
+    lead_contact_hours: Positive = 72
+    """A lead without a first contact so many hours after it was handed out is overdue."""
+    survey_days: Annotated[int, Field(ge=1)] = 90
+    """A survey asks about a visit or purchase of the last so many days."""
+    max_same_texts: Annotated[int, Field(ge=2)] = 6
+    """A complaint worded exactly alike on so many rows or more was copied, unless all texts are as frequent."""
+    stale_days: Annotated[int, Field(ge=1)] = 31
+    """A table whose last row is older than this, while visits go on, was not exported anew."""
+    gap_days: Annotated[int, Field(ge=2)] = 14
+    """So many days in a row without a row, where the usual number would be seen, are a hole in the export."""
+    min_month_share: Share = 0.2
+    """A month with less than this share of the rows of the months around it was exported in part."""
+
+    @field_validator("open_hours")
+    @classmethod
+    def _opens_before_it_closes(cls, hours):
+        if hours[0] >= hours[1]:
+            raise ValueError("the first hour must come before the last, as in [6, 22]")
+        return hours
+
+
+class AuthenticityParams(Part):
+    """When scores and entries are called faked."""
+
+    false_discovery: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Of the findings called, so large a share may be false on average."""
+    min_surveys: Annotated[int, Field(ge=5)] = 15
+    """An employee with fewer scores is not tested."""
+    min_rows: Annotated[int, Field(ge=5)] = 30
+    """An employee with fewer visits or calls is not tested on how they are entered."""
+    best_honest: Positive = 3.0
+    """How much better than the others an honest employee may be, in standard deviations between employees: of a
+    thousand honest ones one is better."""
+    honest_spread: Positive = 0.35
+    """Employees differ at least so much, in standard deviations of the scores of one: few employees cannot show it."""
+    survey_visit_days: Annotated[int, Field(ge=1)] = 60
+    """A survey is about the last visit of so many days."""
+    phone_change_days: Annotated[int, Field(ge=1)] = 30
+    """A number changed so many days before a survey, or fewer, counts as changed for the survey."""
+    max_surveys_per_phone: Annotated[int, Field(ge=1)] = 3
+    """A number that surveys of more customers than this reached is not a customer's."""
+
+
+class CostParams(Part):
+    """What a data fault costs: first estimate, until the list of calls gives the final one."""
+
+    unreachable_share: Share = 0.1
+    """Share of the yearly value of a customer that a call or message could keep, and that is lost without a usable phone."""
+    misplaced_share: Share = 0.03
+    """The same for a customer whose car, age, owner or last visit is wrong: called at the wrong time or about the wrong car."""
 
 
 class SupplyParams(Part):

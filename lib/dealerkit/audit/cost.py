@@ -1,0 +1,96 @@
+"""What faults cost: customers who cannot be reached, or are looked after at the wrong time, in yuan a year.
+
+A first estimate: the value of a reachable customer by the params × the share of it that an action could keep. A customer
+whom several faults hit counts for each check, and once in the total: as unreachable where any fault makes them so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis import _
+
+from dealerkit.formats import MOBILE
+from dealerkit.params import Params
+
+#: Checks whose faults leave a customer without a usable phone, unless the second phone is one.
+UNREACHABLE = frozenset(
+    f"customers.phone_{name}" for name in ("filled", "legal", "mobile", "real", "shared", "of_staff")
+)
+#: Checks whose faults put a customer into the wrong place: another car, age, owner, or last visit.
+MISPLACED = frozenset(
+    f"{table}.{name}"
+    for table, names in {
+        "customers": "similar_record id_repeated birth_matches_id age_plausible birth_not_filler birth_date_legal",
+        "vehicles": "purchased_on_filled purchased_on_legal model_year_fits_purchase model_year_fits_vin purchase_fits_vin"
+        " warranty_after_purchase disposed_after_purchase one_plate_at_once plate_on_one_car cars_of_one_person odometer_read"
+        " insurance_stale",
+        "sales_orders": "vin_known vin_sold_once purchase_dates_agree sold_after_birth",
+        "service_orders": "vin_known vin_present vin_legal opened_at_legal opened_at_not_too_early opened_at_not_in_future"
+        " key_used_twice odometer_rolled_back odometer_jumped odometer_moves odometer_read after_purchase before_disposal",
+    }.items()
+    for name in names.split()
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Customers hit and yuan a year; yuan is None where the params give no value.
+
+    Attributes:
+        by_check: check → customers hit.
+        unreachable, misplaced: customers in the total, each once.
+        value_yuan: yuan a year of a reachable customer, None when not given.
+        shares: share of it that an action could keep, of the unreachable and of the misplaced.
+    """
+
+    by_check: dict[str, int]
+    unreachable: int
+    misplaced: int
+    value_yuan: float | None
+    shares: tuple[float, float]
+
+    @property
+    def total_yuan(self) -> float | None:
+        """Yuan a year of all faults, no customer counted twice."""
+        if self.value_yuan is None:
+            return None
+        return self.value_yuan * (self.unreachable * self.shares[0] + self.misplaced * self.shares[1])
+
+    def of(self, check: str) -> float:
+        """Yuan a year of one check: NaN when it makes nobody unreachable or misplaced, or no value is given."""
+        if self.value_yuan is None or check not in UNREACHABLE | MISPLACED:
+            return float("nan")
+        return self.value_yuan * self.by_check.get(check, 0) * self.shares[check in MISPLACED]
+
+
+def estimate(faults: ir.Table, customers: ir.Table, params: Params) -> Cost:
+    """Customers hit by each check, and what it costs.
+
+    Args:
+        faults: fault rows with check and customer_id.
+        customers: the clean customers; ids that are none of them do not count.
+        params: value and shares.
+    """
+    known = customers.select("customer_id", other=_.phone_alt.re_search(MOBILE).fill_null(False))
+    harmful = sorted(UNREACHABLE | MISPLACED)
+    hit = faults.filter(faults.check.isin(harmful)).select("check", "customer_id").drop_null().distinct()
+    hit = hit.inner_join(known, "customer_id")
+    lost = hit.check.isin(sorted(UNREACHABLE))
+    hit = hit.filter(~lost | ~hit.other)
+    lost = hit.check.isin(sorted(UNREACHABLE))
+    by_check = hit.group_by("check").agg(customers=_.count())
+    each = hit.group_by("customer_id").agg(lost=lost.any())
+    all_of = each.group_by(check=each.lost.ifelse("unreachable", "misplaced")).agg(customers=_.count())
+    found: pd.DataFrame = ibis.union(by_check, all_of).to_pandas()
+    counts = {check: int(n) for check, n in zip(found["check"], found["customers"])}
+    return Cost(
+        by_check=counts,
+        unreachable=counts.pop("unreachable", 0),
+        misplaced=counts.pop("misplaced", 0),
+        value_yuan=params.value_per_reachable_customer_yuan or None,
+        shares=(params.costs.unreachable_share, params.costs.misplaced_share),
+    )
