@@ -11,6 +11,10 @@ _EXTRA = "extra_"
 #: Table → what one row is, in English and in Chinese; the canonical tables say it in `tables`.
 ROWS: dict[str, tuple[str, str]] = {
     # data quality
+    "authenticity": (
+        "an employee and a test of whether scores or entries are made up",
+        "一名员工与一项评分或录入真实性检验",
+    ),
     "column_facts": ("a column of a table that was delivered", "已交付数据表的一个列"),
     "corrected": (
         "an answer that staff sent back, with what became of it",

@@ -442,6 +442,18 @@ class Run:
             return self.note("Nothing to do follows from the numbers of this page.")
         return _show(fragments.actions(done))
 
+    def trend(self, frame: pd.DataFrame, x: str, y: str, finding: str, kind: str = "number") -> None:
+        """A number from report to report: a line when there are three reports or more, else what it was the last time; says
+        so at the first report."""
+        if len(frame) >= 3:
+            fig = charts.line(frame, x, y, self.t, kind=kind, x_kind="day")
+            return self.figure(fig, finding, "From report to report")
+        if len(frame) < 2:
+            return self.note("This is the first report: there is no last time to compare with.")
+        return self.note(
+            "Last time, as of {day:day}, it was {value:number}.", day=frame[x].iloc[0], value=frame[y].iloc[0]
+        )
+
     def changes(self, followed: Iterable[tuple[str, str, str]]) -> None:
         """Facts against last time: (fact, label, kind) each; says so when this is the first report."""
         last = self.last_time()

@@ -61,7 +61,21 @@ TESTS = {
     "scores_high": Test("interactions", "score", N_("better scores than the others, as an honest employee may have"), N_("better by so many standard deviations"), accuses=False),
 }  # fmt: skip
 #: Columns of what `examine` gives.
-COLUMNS = ["role", "employee", "test", "cases", "of", "effect", "low", "high", "p", "p_adjusted", "found", "accuses"]
+COLUMNS = [
+    "number",
+    "role",
+    "employee",
+    "test",
+    "cases",
+    "of",
+    "effect",
+    "low",
+    "high",
+    "p",
+    "p_adjusted",
+    "found",
+    "accuses",
+]
 
 
 def examine(
@@ -75,7 +89,7 @@ def examine(
         params, checks: limits.
 
     Returns:
-        Frame with `COLUMNS`: role is ``adviser`` or ``caller``; cases of how many rows; effect with the ends of its 95 %
+        Frame with `COLUMNS`: number is that of the employee on the page, where nobody is named; role is ``adviser`` or ``caller``; cases of how many rows; effect with the ends of its 95 %
         interval; p and p_adjusted; found: p_adjusted within the level of the params; accuses: whether the test does.
     """
     rows = _of_surveys(clean, given, params) if {"interactions"} <= set(clean) else []
@@ -88,11 +102,13 @@ def examine(
     numbers = ["effect", "low", "high", "p"]
     done[numbers] = done[numbers].astype(float).round(6)
     done = done.sort_values(["p_adjusted", "p", "role", "employee", "test"], ignore_index=True)
+    done.insert(0, "number", pd.factorize(done["employee"])[0] + 1)
     return done[COLUMNS]
 
 
 def as_checks(examined: pd.DataFrame) -> list[Whole]:
-    """Each test as a check of a whole table, of which employees fail."""
+    """Each test as a check of a whole table: the scores or entries of the employees who were called fail. They are named by
+    their number, since examples are shown."""
     found = []
     for name, test in TESTS.items():
         part = examined[examined["test"] == name]
@@ -101,8 +117,9 @@ def as_checks(examined: pd.DataFrame) -> list[Whole]:
         check: Check = check_of(
             test.table, name, test.column, "authenticity", test.message, "warn" if test.accuses else "info"
         )
-        failing = part.loc[part["found"], "employee"]
-        found.append(Whole(check, len(part), tuple(dict.fromkeys(failing))))
+        called = part[part["found"]]
+        failing = tuple(f"{number}" for number in dict.fromkeys(called["number"]))
+        found.append(Whole(check, int(part["of"].sum()), failing, int(called["of"].sum())))
     return found
 
 

@@ -218,6 +218,8 @@ def _service_orders(params: CheckParams, as_of: date) -> list[Check]:
         c("after_purchase", ("opened_at", "vin"), "consistency", N_("visit before the car was sold"), lambda t: _day(t.opened_at) < t.x_purchased_on, needs=("x_purchased_on",)),
         c("before_disposal", ("opened_at", "vin"), "consistency", N_("visit after the car was disposed of"), lambda t: _when(_day(t.opened_at) <= ibis.literal(as_of), _day(t.opened_at).epoch_days() > t.x_disposed_on.epoch_days() + 30), needs=("x_disposed_on",)),
         c("before_trade_in", ("opened_at", "vin"), "consistency", N_("visit of a car that was traded in"), lambda t: _when(t.x_traded_in_on.notnull(), _day(t.opened_at).epoch_days() > t.x_traded_in_on.epoch_days() + 30), severity="info", needs=("x_traded_in_on",)),
+        c("phone_of_staff", ("phone",), "authenticity", N_("phone belongs to staff"), lambda t: _when(t.phone.notnull(), t.x_phone_of_staff.notnull()), needs=("x_phone_of_staff", "given phone")),
+        c("plate_fits_car", ("plate", "vin"), "consistency", N_("another plate than the one on file"), lambda t: t.plate != t.x_plate, severity="info", needs=("x_plate", "given plate")),
         c("wait_within_stay", ("wait_minutes", "settled_at"), "consistency", N_("waited longer than the car was there"), lambda t: _when(both_timed(t) & (stay(t) >= 0), t.wait_minutes > stay(t) + 5)),
         c("comeback_has_visit", ("is_comeback", "vin"), "consistency", N_("a come-back without a visit before it"), lambda t: _when(t.is_comeback & t.odometer_km.notnull() & (_day(t.opened_at) > t.x_history_begins), t.x_visit_before.isnull() | (_minutes(t.opened_at, t.x_visit_before) > params.comeback_days * 1440))),
     ]
@@ -243,6 +245,9 @@ def _interactions(params: CheckParams, as_of: date) -> list[Check]:
         c("tied_to_somebody", ("customer_id", "lead_id"), "reference", N_("tied to no customer and no lead"), lambda t: t.customer_id.isnull() & t.lead_id.isnull()),
         c("score_has_survey", ("score", "kind"), "consistency", N_("a score without a survey"), lambda t: _when(t.score.notnull() & t.kind.notnull(), ~t.kind.isin(["survey", "care_call", "complaint"]))),
         c("survey_has_score", ("score", "kind"), "completeness", N_("a survey without a score"), lambda t: _when(t.kind == "survey", t.score.isnull()), severity="info", needs=("given score",)),
+        c("phone_of_staff", ("phone", "kind"), "authenticity", N_("the number called belongs to staff"), lambda t: _when(t.phone.notnull(), t.x_phone_of_staff.notnull()), needs=("x_phone_of_staff", "given phone")),
+        c("phone_of_one", ("phone", "kind"), "authenticity", N_("one number called for too many customers"), lambda t: _when(t.phone.notnull() & t.customer_id.notnull(), t.x_phone_customers > params.max_customers_per_phone), needs=("given phone",)),
+        c("phone_on_file", ("phone", "customer_id"), "consistency", N_("another number called than the one on file"), lambda t: (t.phone != t.x_file_phone) & (t.x_file_phone_alt.isnull() | (t.phone != t.x_file_phone_alt)), severity="info", needs=("x_file_phone", "given phone")),
         c("survey_has_visit", ("at", "customer_id"), "authenticity", N_("a survey of somebody who was not here before it"), lambda t: _when((t.kind == "survey") & t.x_ref_customer_id.notnull() & (_day(t["at"]) > t.x_history_begins), t.x_visited.isnull()), needs=("x_visited", "x_ref_customer_id")),
         c("score_has_call", ("seconds", "score"), "authenticity", N_("a score from a call of a few seconds"), lambda t: _when(t.score.notnull(), t.seconds < 5)),
         c("called_by_day", ("at",), "authenticity", N_("called at night"), lambda t: _when(called(t) & _timed(t["at"]), _at_night(t["at"], params))),
@@ -267,6 +272,6 @@ def _campaigns(params: CheckParams, as_of: date) -> list[Check]:
 
 def _staff(params: CheckParams, as_of: date) -> list[Check]:
     return [
-        _check("staff", "phone_known", ("phone",), "completeness", N_("a phone that customers' numbers cannot be compared with"), lambda t: t.phone.isnull(), severity="info", needs=("given phone",)),
+        _check("staff", "phone_known", ("phone",), "completeness", N_("no phone on file, so that customers' numbers cannot be compared"), lambda t: t.phone.isnull(), severity="info", needs=("given phone",)),
         _check("staff", "phone_own", ("phone",), "duplication", N_("one phone for several employees"), lambda t: _when(t.phone.notnull(), t.x_phone_staff > 1)),
     ]

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
-import pandas as pd
 from ibis import _
 
-from dealerkit.formats import MOBILE
+from dealerkit.audit.fixers import fixer_of
 from dealerkit.params import Params
 
 #: Checks whose faults leave a customer without a usable phone, unless the second phone is one.
@@ -42,12 +41,14 @@ class Cost:
 
     Attributes:
         by_check: check → customers hit.
+        by_fixer: who mends it → customers unreachable and misplaced, each once.
         unreachable, misplaced: customers in the total, each once.
         value_yuan: yuan a year of a reachable customer, None when not given.
         shares: share of it that an action could keep, of the unreachable and of the misplaced.
     """
 
     by_check: dict[str, int]
+    by_fixer: dict[str, tuple[int, int]]
     unreachable: int
     misplaced: int
     value_yuan: float | None
@@ -56,9 +57,16 @@ class Cost:
     @property
     def total_yuan(self) -> float | None:
         """Yuan a year of all faults, no customer counted twice."""
+        return self._yuan(self.unreachable, self.misplaced)
+
+    def of_fixer(self, fixer: str) -> float | None:
+        """Yuan a year of all that somebody can mend, no customer counted twice."""
+        return self._yuan(*self.by_fixer.get(fixer, (0, 0)))
+
+    def _yuan(self, unreachable: int, misplaced: int) -> float | None:
         if self.value_yuan is None:
             return None
-        return self.value_yuan * (self.unreachable * self.shares[0] + self.misplaced * self.shares[1])
+        return self.value_yuan * (unreachable * self.shares[0] + misplaced * self.shares[1])
 
     def of(self, check: str) -> float:
         """Yuan a year of one check: NaN when it makes nobody unreachable or misplaced, or no value is given."""
@@ -79,18 +87,23 @@ def estimate(faults: ir.Table, customers: ir.Table, params: Params) -> Cost:
     harmful = sorted(UNREACHABLE | MISPLACED)
     hit = faults.filter(faults.check.isin(harmful)).select("check", "customer_id").drop_null().distinct()
     hit = hit.inner_join(known, "customer_id")
-    lost = hit.check.isin(sorted(UNREACHABLE))
-    hit = hit.filter(~lost | ~hit.other)
-    lost = hit.check.isin(sorted(UNREACHABLE))
-    by_check = hit.group_by("check").agg(customers=_.count())
-    each = hit.group_by("customer_id").agg(lost=lost.any())
-    all_of = each.group_by(check=each.lost.ifelse("unreachable", "misplaced")).agg(customers=_.count())
-    found: pd.DataFrame = ibis.union(by_check, all_of).to_pandas()
-    counts = {check: int(n) for check, n in zip(found["check"], found["customers"])}
+    # Who has a second phone that works can be reached.
+    hit = hit.filter(~hit.check.isin(sorted(UNREACHABLE)) | ~hit.other)
+    fixers = ibis.literal({check: fixer_of(check) for check in harmful}, "map<string, string>")
+    hit = hit.mutate(lost=hit.check.isin(sorted(UNREACHABLE)), fixer=fixers.get(hit.check))
+    by_check = hit.group_by(what=_.check).agg(lost=_.lost.sum(), all=_.count())
+    of_fixer = hit.group_by("fixer", "customer_id").agg(lost=_.lost.any())
+    by_fixer = of_fixer.group_by(what=_.fixer).agg(lost=_.lost.sum(), all=_.count())
+    each = hit.group_by("customer_id").agg(lost=_.lost.any())
+    total = each.agg(lost=_.lost.sum(), all=_.count()).mutate(what=ibis.literal("")).select("what", "lost", "all")
+    found = ibis.union(by_check, by_fixer, total).to_pandas().fillna(0)
+    counts = {what: (int(lost), int(n - lost)) for what, lost, n in found.itertuples(index=False)}
+    unreachable, misplaced = counts.pop("")
     return Cost(
-        by_check=counts,
-        unreachable=counts.pop("unreachable", 0),
-        misplaced=counts.pop("misplaced", 0),
+        by_check={what: sum(n) for what, n in counts.items() if what in harmful},
+        by_fixer={what: n for what, n in counts.items() if what not in harmful},
+        unreachable=unreachable,
+        misplaced=misplaced,
         value_yuan=params.value_per_reachable_customer_yuan or None,
         shares=(params.costs.unreachable_share, params.costs.misplaced_share),
     )

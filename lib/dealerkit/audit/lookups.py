@@ -322,11 +322,12 @@ def _add_to_sales(beside: _Beside, parents: Parents, params: CheckParams) -> Non
 
 def _add_to_visits(beside: _Beside, parents: Parents, params: CheckParams) -> None:
     base, clean = beside.base, parents.clean
+    _add_phone_of_staff(beside, parents)
     minute = base.opened_at.truncate("m")
     beside.add_count("x_same_minute", {"minute": minute, "adviser_id": base.adviser_id}, params.max_rows_per_minute + 1)
     beside.add(_same_odometers(base, params), {"vin": base.vin, "odometer_km": base.odometer_km})
     if "vehicles" in clean:
-        names = ("warranty_ends_on", "warranty_km", "purchased_on", "disposed_on")
+        names = ("warranty_ends_on", "warranty_km", "purchased_on", "disposed_on", "plate")
         beside.add(clean["vehicles"].select("vin", **{f"x_{n}": _[n] for n in names}), {"vin": base.vin})
     if "sales_orders" in clean:
         sales = clean["sales_orders"].drop_null("trade_in_vin")
@@ -370,6 +371,13 @@ def _add_to_interactions(beside: _Beside, parents: Parents, params: CheckParams)
     by = {"minute": minute, "staff_id": base.staff_id}
     beside.add_count("x_same_minute", by, params.max_rows_per_minute + 1, where=called)
     beside.add(_same_texts(base, params), {"text": base.text})
+    _add_phone_of_staff(beside, parents)
+    reached = base.select("phone", "customer_id").drop_null().group_by("phone")
+    reached = reached.agg(x_phone_customers=_.customer_id.nunique())
+    beside.add(reached.filter(_.x_phone_customers > params.max_customers_per_phone), {"phone": base.phone})
+    if "customers" in parents.clean:
+        files = parents.clean["customers"].select("customer_id", x_file_phone=_.phone, x_file_phone_alt=_.phone_alt)
+        beside.add(files, {"customer_id": base.customer_id})
     here = _visits(parents, "customer_id")
     if here is not None:
         asked = base.filter(base.kind == "survey").select(*_PLACE, "interaction_id", "customer_id", day=_["at"].date())

@@ -180,7 +180,8 @@ def message_of(result, t) -> str:
 def failing_checks(audited, t, most: int | None = None) -> pd.DataFrame:
     """Failing checks, worst first: rejecting before warning, then by share; in the words of ``t``.
 
-    Columns: what (table · column: message), table, column, message, dimension, severity, action, checked, failed, share, examples.
+    Columns: what (table · column: message), table, column, message, dimension, severity, action, checked, failed, share,
+    examples, cost_yuan, fixer.
     """
     failing = audited.results[(audited.results["failed"] > 0) & (audited.results["severity"] != "info")].copy()
     failing["order"] = failing["severity"].map({"reject": 0, "warn": 1})

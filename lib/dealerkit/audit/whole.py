@@ -34,11 +34,13 @@ _MAY_BE_ALIKE = {"brand", "region", "is_comeback", "status"}
 
 @dataclass(frozen=True)
 class Whole:
-    """What one check of a whole table found: how much was looked at, and the names of what fails."""
+    """What one check of a whole table found: how much was looked at, the names of what fails, and how much of what was
+    looked at that is, if not one each."""
 
     check: Check
     checked: int
     failing: tuple[str, ...]
+    failed: int | None = None
 
 
 def look(done: dict[str, Checked], as_of: date, params: CheckParams) -> list[Whole]:
@@ -61,7 +63,11 @@ def look(done: dict[str, Checked], as_of: date, params: CheckParams) -> list[Who
 
 def results(found: Iterable[Whole]) -> pd.DataFrame:
     """A row of the results for each."""
-    return pd.DataFrame([row(f.check, f.checked, len(f.failing), " · ".join(f.failing[:5])) for f in found])
+    rows = []
+    for f in found:
+        failed = len(f.failing) if f.failed is None else f.failed
+        rows.append(row(f.check, f.checked, failed, " · ".join(f.failing[:5])))
+    return pd.DataFrame(rows)
 
 
 def faults(found: Iterable[Whole]) -> pd.DataFrame:
