@@ -12,7 +12,6 @@ from datetime import date
 
 import ibis
 import ibis.expr.types as ir
-import numpy as np
 import pandas as pd
 from ibis import _
 
@@ -54,7 +53,7 @@ def look(done: dict[str, Checked], as_of: date, params: CheckParams) -> list[Who
     found = _series(done, as_of, params)
     found += [_alike(checked) for checked in done.values() if checked.counts["rows"] >= _FEWEST]
     for name in ("service_orders", "sales_orders"):
-        if name in done:
+        if name in done and done[name].counts["rows"] >= _FEWEST:
             found.append(_numbers(done[name]))
     if "campaigns" in done:
         found.append(_controls(done["campaigns"]))
@@ -179,18 +178,19 @@ def _numbers(checked: Checked) -> Whole:
     ).drop_null()
     before = split.number.lag().over(ibis.window(group_by="prefix", order_by="number"))
     steps = split.mutate(skipped=(split.number - before - 1).fill_null(0))
-    by_prefix = steps.group_by("prefix").agg(numbers=_.count(), skipped=_.skipped.sum(), largest=_.skipped.max())
+    by_prefix = steps.group_by("prefix").agg(numbers=_.count(), skipped=_.skipped.sum())
     series = by_prefix.filter((by_prefix.numbers >= _FEWEST) & (by_prefix.skipped <= _MOST_MISSING * by_prefix.numbers))
-    total = series.agg(numbers=_.numbers.sum(), skipped=_.skipped.sum()).to_pandas().iloc[0]
+    counted = series.agg(numbers=_.numbers.sum(), skipped=_.skipped.sum()).to_pandas().iloc[0]
+    numbers, skipped = (0 if pd.isna(n) else int(n) for n in counted)
     failing: tuple[str, ...] = ()
-    if total["skipped"] > 0:
+    if skipped:
         ends = steps.filter(steps.skipped > 0).semi_join(series, "prefix")
         some = ends.order_by(["prefix", "number"]).limit(1000).to_pandas()
         failing = tuple(_range(r.prefix, int(r.number), int(r.skipped)) for r in some.itertuples())
     check = check_of(
         checked.table.name, "numbers_without_gaps", key, "completeness", N_("numbers that were skipped"), "info"
     )
-    return Whole(check, int(np.nan_to_num(total["numbers"])), failing)
+    return Whole(check, numbers, failing)
 
 
 def _range(prefix: str, number: int, skipped: int) -> str:

@@ -72,7 +72,7 @@ def copied(counts, cuts, score: int, most: float) -> tuple[float, float, float, 
     best = int(np.argmax(profile))
     within = np.flatnonzero(profile >= profile[best] - 1.921)  # half the 95 % point of χ² with one degree of freedom
     likely = given[:, score].max()
-    p = float(bdtrc(counts[score] - 1, counts.sum(), likely)) if counts[score] else 1.0
+    p = float(bdtrc(int(counts[score]) - 1, int(counts.sum()), likely)) if counts[score] else 1.0
     return float(_SHARES[best]), float(_SHARES[within[0]]), float(_SHARES[within[-1]]), p
 
 
