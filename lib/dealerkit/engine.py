@@ -102,14 +102,14 @@ def counts(
     kept: ir.Table,
     known: Mapping[str, str | tuple[str, int]],
     true: Mapping[str, str | tuple[str, int]],
-    alike: Mapping[str, str | tuple[str, int]],
+    alike: Mapping[str, str | tuple[str, int]] | None = None,
 ) -> dict[str, int]:
     """Rows of a table that is held (as ``rows``), in how many a value is known (as ``known <name>``) or true (as
     ``true <name>``), and whether all that is known is the same (1 or 0, as ``alike <name>``); in one look, whatever the
     number of values. A value is a column or a place in a list."""
     asked = {"rows": "count(*)"} | {f"known {name}": f"count({_value(at)})" for name, at in known.items()}
     asked |= {f"true {name}": f"count_if({_value(at)})" for name, at in true.items()}
-    asked |= {f"alike {name}": f"min({_value(at)}) = max({_value(at)})" for name, at in alike.items()}
+    asked |= {f"alike {name}": f"min({_value(at)}) = max({_value(at)})" for name, at in (alike or {}).items()}
     [row] = kept.get_backend().raw_sql(f"SELECT {', '.join(asked.values())} FROM {kept.get_name()}").fetchall()
     return {name: int(n or 0) for name, n in zip(asked, row, strict=True)}
 
