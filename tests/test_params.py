@@ -165,7 +165,7 @@ def test_every_mistake_is_reported_at_once(written):
         == "windows.lost_month: unknown key; nearest: 'lost_months'; allowed: active_months, lost_months"
     )
     assert said["windows.active_months"] == "windows.active_months = 0: Input should be greater than or equal to 1"
-    assert said["tier_share"].startswith("tier_share: unknown key; ") and "allowed: cell_timeout_seconds, checks, " in said["tier_share"]  # fmt: skip
+    assert said["tier_share"].startswith("tier_share: unknown key; ") and "allowed: authenticity, cell_timeout_seconds, checks, " in said["tier_share"]  # fmt: skip
     assert said["checks.max_customers_per_phone"].startswith("checks.max_customers_per_phone = 'many': Input should be a valid integer")  # fmt: skip
     assert said["value.tier_shares"].endswith("the three shares must add up to 1")
     assert "nearest: 'file'" in said["files.0.fil"] and "date_order" in said["files.0.fil"]

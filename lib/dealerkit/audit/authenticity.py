@@ -119,7 +119,7 @@ def as_checks(examined: pd.DataFrame) -> list[Whole]:
         )
         called = part[part["found"]]
         failing = tuple(f"{number}" for number in dict.fromkeys(called["number"]))
-        found.append(Whole(check, int(part["of"].sum()), failing, int(called["of"].sum())))
+        found.append(Whole(check, int(part["of"].sum()), failing, int(called["cases"].sum())))
     return found
 
 
