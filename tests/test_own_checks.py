@@ -58,7 +58,7 @@ def test_an_own_check_is_a_row_like_any_other(audit_of):
         "message": "labour above half", "message_zh": "工时过半", "checked": 3, "failed": 2, "share": pytest.approx(2 / 3), "examples": "60.01 · 90",
     }  # fmt: skip
     got = result(audited, "service_orders.labour_share")
-    assert pd.isna(got.pop("cost_yuan")) and got.pop("fixer") == "workshop office"
+    assert pd.isna(got.pop("cost_yuan")) and got.pop("fixer") == "workshop"
     assert got == expected
     faults = audited.faults.filter(audited.faults.check == "service_orders.labour_share").order_by("row").to_pandas()
     assert faults[["file", "row", "key", "delivered"]].values.tolist() == [

@@ -286,7 +286,8 @@ def _of_counts(surveys: ir.Table, given: set[str], top: float | None, params: Au
             counted |= {f"n_{flag}": _[flag].count(), f"k_{flag}": _[flag].sum()}
             names[flag] = name
     by = ["role", "employee"]
-    rows = surveys.drop_null("employee").group_by(by).agg(**counted).order_by(by).to_pandas().fillna(0)
+    rows = surveys.drop_null("employee").group_by(by).agg(**counted).order_by(by).to_pandas()
+    rows[[*counted]] = rows[[*counted]].astype(float).fillna(0)
     found: list[dict] = []
     for flag, test in names.items():
         least = 3 if flag == "angry" else params.min_surveys

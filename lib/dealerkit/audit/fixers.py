@@ -10,9 +10,9 @@ from dealerkit.messages import N_
 RECEPTION, CALL_CENTRE, WORKSHOP, SALES, SYSTEM = (
     N_("reception"),
     N_("call centre"),
-    N_("workshop office"),
+    N_("workshop"),
     N_("sales"),
-    N_("system and exports"),
+    N_("system"),
 )
 #: In the order in which they are named where nothing else decides.
 FIXERS = (RECEPTION, CALL_CENTRE, SALES, WORKSHOP, SYSTEM)

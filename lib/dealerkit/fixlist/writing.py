@@ -151,7 +151,10 @@ def _lines(connection, made: Path, checks: pd.DataFrame, most: int) -> tuple[pd.
     faults = connection.read_parquet(made / "faults.parquet")
     known = ibis.memtable(checks, schema=_CHECKS)
     merged = connection.read_parquet(made / "merged.parquet").select("table", "file", "row")
-    there = faults.filter(~_.key.re_search(r"(^|\|)(\||$)")).anti_join(merged, ["table", "file", "row"])
+    # What fails in a whole table has no row.
+    there = faults.filter(_.row.notnull() & ~_.key.re_search(r"(^|\|)(\||$)")).anti_join(
+        merged, ["table", "file", "row"]
+    )
     there = there.join(known, "check").rename(was="delivered")
     lines = engine.keep(connection, "asked", there.group_by(_LINE).agg(rank=_["rank"].min()))
     supplied = connection.read_parquet(made / "supplied.parquet")
