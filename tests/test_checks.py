@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from dealerkit.audit import checks, formats, whole
+from dealerkit import formats
+from dealerkit.audit import checks, whole
 from dealerkit.audit.fixers import FIXERS, fixer_of, remedy_of
 from dealerkit.params import CheckParams
 from test_audit import resident, vin

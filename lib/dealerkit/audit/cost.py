@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from dealerkit.audit.fixers import fixer_of
+from dealerkit.formats import MOBILE
 from dealerkit.params import Params
 
 #: Checks whose faults leave a customer without a usable phone, unless the second phone is one.
