@@ -247,10 +247,10 @@ PLANTED: dict[str, dict[int, tuple[dict, str]]] = {
         1: ({"vin": vin(1), "warranty_ends_on": "2024-05-05"}, ""), 2: ({"vin": vin(2, wrong=True)}, "vin_check_digit"),
         3: ({"vin": "LSVAA4086E2O00003"}, "vin_legal"), 4: ({"plate": "A1"}, "plate_legal"), 5: ({"plate": None}, "plate_filled"),
         6: ({"customer_id": "C98"}, "customer_id_known"), 7: ({"plate": "沪AD12345", "energy_type": "汽油"}, "plate_fits_energy"),
-        8: ({"plate": "沪AD12346", "energy_type": "纯电"}, ""), 9: ({"model_year": "2022"}, "model_year_fits_purchase"),
+        8: ({"plate": "沪AD12346", "energy_type": "纯电"}, ""), 9: ({"model_year": "2022"}, "model_year_fits_purchase model_year_fits_vin"),
         10: ({"warranty_ends_on": "2020-01-01"}, "warranty_after_purchase"), 11: ({"insurance_ends_on": "2025-01-01"}, "insurance_stale"),
         12: ({"odometer_km": "2000001"}, "odometer_km_in_range"), 13: ({"list_price_yuan": "cheap"}, "list_price_yuan_legal"),
-        14: ({"insurance_ends_on": "2027-01-01", "warranty_ends_on": "2028-01-01"}, ""), 15: ({"purchased_on": "1979-12-31"}, "purchased_on_not_too_early"),
+        14: ({"insurance_ends_on": "2027-01-01", "warranty_ends_on": "2028-01-01"}, ""), 15: ({"purchased_on": "1979-12-31"}, "purchased_on_not_too_early purchase_fits_vin"),
     },
     "contacts": {
         1: ({"customer_id": "C1", "vin": vin(1)}, ""), 2: ({"vin": vin(99)}, "vin_known"), 3: ({"vin": "LSV"}, "vin_legal vin_known"), 4: ({"role": "boss"}, "role_legal"),
