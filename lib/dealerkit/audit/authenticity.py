@@ -29,6 +29,8 @@ from dealerkit.stats.rates import excess
 _ANGRY_DAYS = 30
 #: Days in which nobody is asked again.
 _AGAIN_DAYS = 7
+#: Days in which a car that was well done does not come back to the same adviser.
+_SOON_DAYS = 3
 #: Chance under which an employee's scores are left out of what the others are held against.
 _PLAIN = 1e-4
 #: Employees differ by less than customers of one employee do.
@@ -57,6 +59,7 @@ TESTS = {
     "phone_changed_for_survey": Test("interactions", "phone", N_("another phone than before, just for the survey"), N_("share above the others'")),
     "surveys_repeated": Test("interactions", "customer_id", N_("the same customer asked again within days"), N_("share above the others'")),
     "visits_in_bulk": Test("service_orders", "opened_at", N_("visits typed in together, in one minute"), N_("share above the others'")),
+    "visits_repeated": Test("service_orders", "vin", N_("the same cars back every few days"), N_("share above the others'")),
     "odometers_rounded": Test("service_orders", "odometer_km", N_("odometers in whole thousands"), N_("share above the others'")),
     "scores_high": Test("interactions", "score", N_("better scores than the others, as an honest employee may have"), N_("better by so many standard deviations"), accuses=False),
 }  # fmt: skip
@@ -298,7 +301,7 @@ def _of_counts(surveys: ir.Table, given: set[str], top: float | None, params: Au
 
 def _of_visits(visits: ir.Table, params: AuthenticityParams, checks: CheckParams) -> list[dict]:
     """The tests of how each adviser's visits were typed in."""
-    own = visits.select("adviser_id", "opened_at", "odometer_km").drop_null("adviser_id")
+    own = visits.select("adviser_id", "opened_at", "odometer_km", "vin", "order_id").drop_null("adviser_id")
     timed = (own.opened_at.hour() > 0) | (own.opened_at.minute() > 0)
     minutes = own.filter(timed).group_by("adviser_id", minute=own.opened_at.truncate("m")).agg(rows=_.count())
     bulk = minutes.group_by("adviser_id").agg(
@@ -306,10 +309,13 @@ def _of_visits(visits: ir.Table, params: AuthenticityParams, checks: CheckParams
     )
     read = own.drop_null("odometer_km").filter(_.odometer_km > 0)
     whole = read.group_by("adviser_id").agg(n=_.count(), k=(_.odometer_km % 1000 == 0).sum())
-    parts = [
-        rows.mutate(test=ibis.literal(name)) for name, rows in (("visits_in_bulk", bulk), ("odometers_rounded", whole))
-    ]
-    both = ibis.union(*[p.select("test", "adviser_id", n=_.n.cast("int64"), k=_.k.cast("int64")) for p in parts])
+    before = own.opened_at.lag().over(ibis.window(group_by=["adviser_id", "vin"], order_by=["opened_at", "order_id"]))
+    soon = own.mutate(soon=own.opened_at.date().epoch_days() - before.date().epoch_days() <= _SOON_DAYS)
+    again = soon.group_by("adviser_id").agg(n=_.count(), k=_.soon.sum())
+    tested = {"visits_in_bulk": bulk, "visits_repeated": again, "odometers_rounded": whole}
+    parts = [rows.mutate(test=ibis.literal(name)) for name, rows in tested.items()]
+    counts = {"n": _.n.cast("int64"), "k": _.k.fill_null(0).cast("int64")}
+    both = ibis.union(*[part.select("test", "adviser_id", **counts) for part in parts])
     rows = both.order_by(["test", "adviser_id"]).to_pandas()
     found: list[dict] = []
     for test, part in rows.groupby("test"):

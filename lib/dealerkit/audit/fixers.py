@@ -29,7 +29,7 @@ _RULES = (
     ("", r"phone_.*|email_.*|consent_.*", CALL_CENTRE, N_("Ask for the number at the next contact; leave it empty rather than fill it in.")),
     ("customers", r"similar_record|id_repeated", RECEPTION, N_("Look the customer up by phone and plate before making a new card.")),
     ("customers contacts", r"name_.*|id_.*|birth_.*|age_.*|gender_.*", RECEPTION, N_("Compare with the ID card at the next visit and correct the customer's card.")),
-    ("vehicles service_orders", r"odometer.*|wait_.*|opened_(?:by|one).*|stay_not.*|visits_in_bulk|comeback.*|adviser.*", RECEPTION, N_("Open the visit while the car is there, and read the odometer off.")),
+    ("vehicles service_orders", r"odometer.*|wait_.*|opened_(?:by|one).*|stay_not.*|visits_in_bulk|visits_repeated|comeback.*|adviser.*", RECEPTION, N_("Open the visit while the car is there, and read the odometer off.")),
     ("", r"vin_(?:legal|real|check_digit)|trade_in_vin_.*|plate_.*|one_plate.*|model_year.*|purchase_fits.*", RECEPTION, N_("Compare VIN and plate with the registration at the next visit.")),
     ("", r".*_known|.*_legal|.*_not_too_early|.*_not_in_future", SYSTEM, N_("Let the field take only dates, codes and numbers that exist; export all tables on one day.")),
     ("vehicles", r".*", RECEPTION, N_("Ask who drives the car now and until when it is insured, and correct its record.")),
