@@ -97,7 +97,7 @@ def test_a_rate_is_held_against_the_rest_by_a_beta_binomial():
     k, n = [0, 1, 0, 2, 30], [100, 100, 100, 100, 100]
     rest, p = excess(k, n)
     assert rest[4] == pytest.approx((3 + 0.5) / 401)
-    size = (1 - 0.02) / 0.02  # the rest differ by less than the least that is assumed
+    size = (1 - 0.005) / 0.005  # the rest differ by less than the least that is assumed
     assert p[4] == pytest.approx(betabinom.sf(29, 100, rest[4] * size, (1 - rest[4]) * size))
     assert p[4] < 1e-4 and (p[:4] > 0.05).all() and p[0] == 1
 

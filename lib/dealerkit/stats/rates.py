@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import betaln, gammaln
 
 #: Groups differ in their true rates at least as much as with this correlation inside a group.
-_LEAST_ALIKE = 0.02
+_LEAST_ALIKE = 0.005
 
 
 def excess(k, n) -> tuple[np.ndarray, np.ndarray]:
