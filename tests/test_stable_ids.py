@@ -10,6 +10,7 @@ from datetime import date
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from bench import ids as bench
 from dealerkit import memory as memory_
 from dealerkit.engine import write_frame
 from dealerkit.errors import UserError, UserErrors
@@ -557,3 +558,45 @@ def test_a_decision_is_the_reason_in_the_diary(identified):
         ("merged", 1, "decision"),
         ("split", 1, "decision"),
     ]
+
+
+# ---- a second month of a generated dealer --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_months(tmp_path_factory):
+    """Two exports of a dealer with 3,000 customers, a month apart."""
+    folder = tmp_path_factory.mktemp("months")
+    before = bench.month(folder, 3000, 11, 0)
+    return before, bench.month(folder, 3000, 11, 1, before.memory())
+
+
+def test_a_second_month_keeps_the_ids_of_whom_the_truth_did_not_change(two_months):
+    before, after = two_months
+    assert (before.as_of, after.as_of) == (date(2026, 9, 30), date(2026, 10, 31))
+    figures = bench.ids_kept(before, after)
+    assert figures["unchanged"] > 2900 and figures["kept_share"] >= 0.995
+
+
+def test_the_diary_lists_the_rest(two_months):
+    before, after = two_months
+    assert bench.ids_kept(before, after)["explained_share"] == 1
+    told, changes = after.found.diary, after.truth("changes")
+    assert set(told["as_of"]) == {"2026-10-31"} and before.found.diary.empty
+    # every card under another number is known again, and nobody who was there is new or gone for it
+    moved = changes[(changes["table"] == "customers") & (changes["kind"] == "card_renumbered")]
+    old, new = (m.found.records.set_index("customer_id")["person_id"] for m in two_months)
+    assert len(moved) and (old[moved["old"]].to_numpy() == new[moved["new"]].to_numpy()).all()
+    assert set(old[moved["old"]]) <= set(told.loc[told["kind"] == "renumbered", "person_id"])
+    gone = told.loc[told["kind"] == "gone", "person_id"]
+    assert not set(gone) & set(new) and set(gone) <= set(old)
+    fresh = told.loc[told["kind"] == "new", "person_id"]
+    assert not set(fresh) & set(old) and set(fresh) <= set(new)
+
+
+def test_cars_that_left_are_found_a_month_later_as_well(two_months):
+    figures = bench.owners_left(two_months[1])
+    assert figures["precision"] >= 0.98
+    assert all(figures[f"recall {how}"] >= 0.95 for how in ("traded_in", "resold", "recorded"))
+    assert figures["recall plate_moved"] >= 0.6 and figures["recall silence"] == 0
+    assert abs(figures["chance"] - figures["gone_share"]) < 0.08
