@@ -49,8 +49,8 @@ def entries(
     )
     last = memory.as_of.isoformat() if memory.as_of else None
     seen = memory.ids.get("seen_on", pd.Series(None, index=memory.ids.index, dtype=object))
-    before = memory.ids.loc[seen.isna() | (seen == last)].groupby("person_id").size()
-    now = rows.groupby("now").size()
+    before = memory.ids.loc[seen.isna() | (seen == last), "person_id"].value_counts(sort=False)
+    now = rows["now"].value_counts(sort=False)
     moved = rows[rows["former"].notna() & (rows["former"] != rows["now"])]
     moved = moved.groupby(["former", "now"], as_index=False).size()
     lives = moved["former"].isin(now.index)

@@ -65,6 +65,11 @@ def _hashed(texts: pd.Series, id_key: str) -> pd.Series:
     return pd.Series(pd.array(out, dtype="UInt64"), index=texts.index).mask(~known)
 
 
+def _key(rows: pd.DataFrame, names: list[str] = KEY) -> pd.Series:
+    """Source and number as one text."""
+    return rows[names[0]] + "\x1f" + rows[names[1]]
+
+
 def follow(nodes: pd.DataFrame, memory: Memory | None, id_key: str) -> pd.DataFrame:
     """Of each record ``former``, its person at the last report (None: not met then), and ``how`` it was known again:
     ``number``, or the proof by which a renumbered record was; then ``source_old`` and ``customer_id_old`` are what it was.
@@ -85,13 +90,11 @@ def follow(nodes: pd.DataFrame, memory: Memory | None, id_key: str) -> pd.DataFr
     out["former"] = both["person_id"].astype(object).where(both["person_id"].notna(), None)
     out.loc[both["person_id"].notna(), "how"] = "number"
     changed = _says_another(both)
-    stays = pd.MultiIndex.from_frame(both.loc[both["person_id"].notna() & ~changed, KEY])
-    free_old = old[~pd.MultiIndex.from_frame(old[KEY]).isin(stays)]
+    free_old = old[~_key(old).isin(_key(both[both["person_id"].notna() & ~changed]))]
     free_new = now[both["person_id"].isna() | changed]
     found = _renumbered(free_old, free_new, memory.as_of)
     # A number given to another card: it says nothing when its old card was met elsewhere.
-    met = pd.MultiIndex.from_frame(found[_OLD])
-    given_on = changed & pd.MultiIndex.from_frame(both[KEY]).isin(met)
+    given_on = changed & _key(both).isin(_key(found, _OLD))
     out.loc[given_on, ["former", "how"]] = None
     out.loc[found.index] = found[out.columns]
     return out
@@ -139,7 +142,7 @@ def _renumbered(old: pd.DataFrame, new: pd.DataFrame, last: date | None) -> pd.D
             pairs = pairs[pairs["who_print"].isna() | pairs["who_print_old"].isna()]
         parts.append(pairs.assign(how=how))
         new = new[~new["at"].isin(pairs["at"])]
-        old = old[~pd.MultiIndex.from_frame(old[_OLD]).isin(pd.MultiIndex.from_frame(pairs[_OLD]))]
+        old = old[~_key(old, _OLD).isin(_key(pairs, _OLD))]
     return pd.concat(parts).set_index("at").rename(columns={"person_id_old": "former"})
 
 
@@ -157,13 +160,15 @@ def assign(nodes: pd.DataFrame, memory: Memory | None, id_key: str, former: pd.D
     votes = pd.DataFrame({"group": nodes["group"], "person_id": former["former"]}).dropna()
     kept = _kept(votes, pd.Series(np.arange(len(first)), index=first.index))
     given = _new_ids(first[~first.index.isin(kept.index)], kept, memory, id_key)
-    return nodes["group"].map(dict(kept) | dict(given)).astype(object)
+    return nodes["group"].map(kept.to_dict() | given.to_dict()).astype(object)
 
 
 def _kept(votes: pd.DataFrame, rank: pd.Series) -> pd.Series:
     """Group → former person whose id it keeps. The larger the part, the earlier it is served; of equal parts the smaller
     id, then the group whose first record comes first."""
-    pairs = votes.groupby(["group", "person_id"], as_index=False).size()
+    codes, people = pd.factorize(votes["person_id"])
+    pairs = votes.assign(person_id=codes).groupby(["group", "person_id"], as_index=False).size()
+    pairs["person_id"] = people.to_numpy(object)[pairs["person_id"]]
     alone = ~(pairs["group"].duplicated(keep=False) | pairs["person_id"].duplicated(keep=False))
     found = dict(zip(pairs.loc[alone, "group"], pairs.loc[alone, "person_id"], strict=True))
     rest = pairs[~alone].assign(rank=lambda p: p["group"].map(rank))
@@ -206,8 +211,8 @@ def mapped(nodes: pd.DataFrame, former: pd.DataFrame, memory: Memory | None, as_
     if memory is not None and len(memory.ids):
         left_out = _checked(memory, id_key)
         renumbered = former[_OLD].dropna().set_axis(KEY, axis=1)
-        there = pd.MultiIndex.from_frame(pd.concat([now[KEY], renumbered]))
-        left_out = left_out[~pd.MultiIndex.from_frame(left_out[KEY]).isin(there)]
+        there = pd.concat([_key(now), _key(renumbered)])
+        left_out = left_out[~_key(left_out).isin(there)]
         last = memory.as_of.isoformat() if memory.as_of else None
         left_out = left_out.assign(
             person_id=left_out["person_id"].replace(_gone_into(nodes, former)),
