@@ -365,12 +365,3 @@ def test_make_writes_the_page_from_a_warm_parent(project):
     done = project.make("customer", "DEALER=one", f"ID={PHONE[0]}", WARM="1")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"build/one/customers/{person_of(project, 'C000')}.html\n"
-
-
-def test_make_takes_what_is_asked_as_text_and_repeats_nothing(project):
-    done = project.make("vehicle", "DEALER=one", f"VIN={PLATE[7]}$(shell touch y)", WARM="0")
-    assert done.returncode == 2
-    assert "no car has the VIN or plate" in done.stderr
-    assert PLATE[7] not in done.stdout + done.stderr
-    assert not (project.folder / "y").exists()
-    assert not (project.folder / "reports").exists()
