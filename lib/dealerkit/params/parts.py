@@ -496,12 +496,11 @@ class Names(Part):
 
 
 class TagParams(Part):
-    """Thresholds of the tags; those of activity, loyalty and replacement are in `windows`, `classes` and `churn`."""
+    """Thresholds of the tags; those of activity, loyalty, replacement and fleets are in `windows`, `classes`, `churn` and
+    `identity`."""
 
     several_cars: Annotated[int, Field(ge=2)] = 2
     """Who holds so many cars has several."""
-    fleet_cars: Annotated[int, Field(ge=2)] = 5
-    """Who holds so many cars has a fleet."""
     household_persons: Annotated[int, Field(ge=2)] = 3
     """So many persons or more of one household are a large household."""
     warranty_days: Annotated[int, Field(ge=1, le=365)] = 60
@@ -539,12 +538,6 @@ class TagParams(Part):
     """Outcomes with which a complaint is not settled yet; capitals do not matter."""
     response_months: Annotated[int, Field(ge=1, le=60)] = 12
     """An answer to a campaign is told for so many months."""
-
-    @model_validator(mode="after")
-    def _in_order(self):
-        if self.several_cars >= self.fleet_cars:
-            raise ValueError("fleet_cars must be above several_cars")
-        return self
 
 
 class OwnTagParams(Part):

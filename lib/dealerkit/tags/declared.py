@@ -93,6 +93,7 @@ def thresholds(params: Params) -> dict[str, object]:
         **params.windows.model_dump(),
         **params.tags.model_dump(),
         "replacement_months": params.churn.replacement_months,
+        "fleet_cars": params.identity.fleet_cars,
     }
 
 
@@ -143,7 +144,7 @@ TAGS: tuple[Tag, ...] = (
     T("company", "who", N_("Company"), N_("a company or other organisation"),
       lambda r: r.when(r.is_company, r.created_ago), ("is_company",)),
     T("fleet", "who", N_("Fleet"), N_("{fleet_cars:count} cars in hand or more"),
-      lambda r: r.when(r.cars_held >= r.params.tags.fleet_cars, r.fleet_ago), ("cars_held",)),
+      lambda r: r.when(r.cars_held >= r.params.identity.fleet_cars, r.fleet_ago), ("cars_held",)),
     T("several_cars", "who", N_("Several cars"), N_("{several_cars:count} cars in hand or more"),
       lambda r: r.when(r.cars_held >= r.params.tags.several_cars, r.several_ago), ("cars_held",)),
     T("large_household", "who", N_("Large household"), N_("{household_persons:count} persons or more of one household"),

@@ -241,7 +241,7 @@ def _held(given: Given) -> ir.Table:
     days = made.held.sort()
     return made.mutate(
         several_ago=known.ifelse(days[-tags.several_cars], ibis.null("int64")),
-        fleet_ago=known.ifelse(days[-tags.fleet_cars], ibis.null("int64")),
+        fleet_ago=known.ifelse(days[-given.params.identity.fleet_cars], ibis.null("int64")),
     ).drop("held")
 
 

@@ -50,6 +50,17 @@ def visits_of(built: Built, numbers: list[str], vins: list[str]) -> pd.DataFrame
     return up_to(orders, built.as_of).sort_values(["opened_at", "order_id"], ignore_index=True)
 
 
+def brought(built: Built, records: pd.DataFrame) -> pd.DataFrame:
+    """Workshop orders on which the person brought a car of somebody else: those with the name and phone of such records."""
+    orders = (
+        built.rows("service_orders", order_id=[])
+        if records.empty
+        else built.rows("service_orders", phone=records["phone"])
+    )
+    orders = orders[orders["brought_by"].isin(records["name"].dropna()) | orders["brought_by"].isna()]
+    return up_to(orders.assign(day=pd.to_datetime(orders["opened_at"]).dt.normalize()), built.as_of)
+
+
 def _lines(built: Built, visits: pd.DataFrame) -> pd.DataFrame:
     """Jobs and parts of the visits, with day and car; status done where none is written."""
     lines = built.rows("service_lines", order_id=visits["order_id"].tolist())

@@ -110,6 +110,8 @@ def _by_phone(built: Built, text: str) -> set[str]:
                 own = f"{key}:" + rows[f"{key}_id"].astype(str)
                 # A contact person is somebody else than the customer to whom the contact belongs.
                 numbers += (rows["customer_id"].fillna(own) if key == "lead" else own).tolist()
+    if "phone" in built.columns("service_orders"):
+        numbers += ("brought:" + built.rows("service_orders", phone=[digits])["order_id"].astype(str)).tolist()
     return _persons(built, numbers)
 
 

@@ -10,6 +10,7 @@ from dealerkit import factors, tags
 from dealerkit.chain.profiles import events
 from dealerkit.chain.profiles.built import Built
 from dealerkit.identity import diary, left
+from dealerkit.identity.views import UNCERTAIN
 from dealerkit.messages import N_
 from dealerkit.report.profile import CarProfile, CustomerProfile
 
@@ -20,15 +21,27 @@ _SCORED = (
 )
 
 
+#: What two records of one person may share, the strongest first.
+_KEYS = ("id_number", "phone", "name", "birth_date", "address")
+#: Records that come from other tables than customers: source → key of its table, column of the name, column of the day.
+_DERIVED = {
+    "leads": ("lead_id", None, "created_at"),
+    "contacts": ("contact_id", "name", None),
+    "service_orders": ("order_id", "brought_by", "opened_at"),
+}
+
+
 def customer(built: Built, person_id: str, t) -> CustomerProfile:
     """Everything that a customer's page shows (see `CustomerProfile`)."""
     person = _first(built.rows("persons", person_id=[person_id]))
     mine = built.rows("person_records", person_id=[person_id])
     numbers = mine["customer_id"].tolist()
     cars = _cars(built, built.rows("cars", person_id=[person_id]))
+    records = _records(built, mine)
     visits = events.visits_of(built, numbers, cars["vin"].tolist())
+    brought = events.brought(built, records[records["source"] == "service_orders"])
     happened = [
-        events.workshop(built, visits, t, person.get("name")),
+        events.workshop(built, events.stacked(visits, brought).drop_duplicates("order_id"), t, person.get("name")),
         events.sales(built, t, customer_id=numbers),
         events.leads(built, numbers, t),
         events.contacts(built, numbers, t),
@@ -36,7 +49,7 @@ def customer(built: Built, person_id: str, t) -> CustomerProfile:
     ]
     return CustomerProfile(
         person=person,
-        records=_records(built, mine),
+        records=records,
         relations=_relations(built, person_id, t),
         diary=_diary(built, person_id, t),
         cars=cars,
@@ -82,7 +95,7 @@ def _first(rows: pd.DataFrame) -> dict:
 
 def _records(built: Built, mine: pd.DataFrame) -> pd.DataFrame:
     """The records of the sources that were joined: source, customer_id, what they hold, and joined_by: the keys that each
-    shares with another of them; with ``probability`` where pairs were scored."""
+    shares with another of them; with the probability of the join (see `_probabilities`)."""
     kept = [
         "customer_id",
         "name",
@@ -97,9 +110,9 @@ def _records(built: Built, mine: pd.DataFrame) -> pd.DataFrame:
     of_source = built.rows("customers", customer_id=mine["customer_id"].tolist())
     of_source = of_source.rename(columns={"_source": "source"})[["source", *kept]]
     rows = mine[["source", "customer_id"]].merge(of_source, on=["source", "customer_id"], how="left")
-    rows = _with_leads(built, rows)
+    rows = _with_derived(built, rows)
     shared = [
-        [key for key in ("id_number", "phone", "name") if pd.notna(row[key]) and (rows[key] == row[key]).sum() > 1]
+        [key for key in _KEYS if pd.notna(row[key]) and (rows[key] == row[key]).sum() > 1]
         for row in rows.to_dict("records")
     ]
     rows["joined_by"] = shared
@@ -107,39 +120,38 @@ def _records(built: Built, mine: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _with_leads(built: Built, rows: pd.DataFrame) -> pd.DataFrame:
-    """Phone and day of the leads, and name and phone of the contact persons, that are records of their own."""
-    for name, key, day in (("leads", "lead_id", "created_at"), ("contacts", "contact_id", None)):
-        own = rows["source"] == name
-        if not own.any() or not built.has(name):
+def _with_derived(built: Built, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with phone, name and day of leads, contact persons and bringers of cars, which are records of their own."""
+    for source, (key, name, day) in _DERIVED.items():
+        own = rows["source"] == source
+        if not own.any() or not built.has(source):
             continue
         number = rows.loc[own, "customer_id"].str.partition(":")[2]
-        found = built.rows(name, **{key: number.tolist()}).drop_duplicates(key).set_index(key)
+        found = built.rows(source, **{key: number.tolist()}).drop_duplicates(key).set_index(key)
         rows.loc[own, "phone"] = number.map(found["phone"])
-        if "name" in found:
-            rows.loc[own, "name"] = number.map(found["name"])
+        if name:
+            rows.loc[own, "name"] = number.map(found[name])
         if day:
             rows.loc[own, "created_on"] = number.map(pd.to_datetime(found[day]).dt.normalize())
     return rows
 
 
-def _probabilities(built: Built, rows: pd.DataFrame) -> pd.Series:
-    """The best probability of a scored pair with another record of the person; NaN where none was scored."""
-    nothing = pd.Series(float("nan"), index=rows.index)
-    wanted = ["source_a", "customer_a", "source_b", "customer_b", "probability"]
-    if not set(wanted) <= set(built.columns("identity_pairs")) or len(rows) < 2:
-        return nothing
+def _probabilities(built: Built, rows: pd.DataFrame) -> list[tuple[float, bool]]:
+    """For each record the best probability of a pair with another record of the person, and whether it is more than that:
+    pairs that are certain are not kept, so that without one the highest of those kept is the least it can be."""
+    certain = (UNCERTAIN[1], True)
+    if not built.has("identity_pairs") or len(rows) < 2:
+        return [certain] * len(rows)
     numbers = rows["customer_id"].tolist()
-    pairs = built.rows("identity_pairs", customer_a=numbers, customer_b=numbers)[wanted]
-    ends = [
-        pairs.rename(columns={f"source_{end}": "source", f"customer_{end}": "customer_id"})[
-            ["source", "customer_id", "probability"]
-        ]
-        for end in "ab"
-    ]
-    best = pd.concat(ends).groupby(["source", "customer_id"])["probability"].max()
-    keys = pd.MultiIndex.from_frame(rows[["source", "customer_id"]])
-    return pd.Series(best.reindex(keys).to_numpy(float), index=rows.index)
+    pairs = built.rows("identity_pairs", customer_id_a=numbers, customer_id_b=numbers)
+    pairs = pairs[pairs["verdict"] == "joined"]
+    best: dict[tuple[str, str], float] = {}
+    for pair in pairs.to_dict("records"):
+        for end in "ab":
+            record = pair[f"source_{end}"], pair[f"customer_id_{end}"]
+            best[record] = max(best.get(record, 0.0), float(pair["probability"]))
+    records = zip(rows["source"], rows["customer_id"], strict=True)
+    return [(best[record], False) if record in best else certain for record in records]
 
 
 def _names(built: Built, person_ids: Iterable[str]) -> pd.DataFrame:
@@ -160,7 +172,7 @@ def _relations(built: Built, person_id: str, t) -> pd.DataFrame:
     rows = rows[rows["other_person_id"].notna() & (rows["other_person_id"] != person_id)]
     known = _names(built, rows["other_person_id"]).rename(columns={"person_id": "other_person_id"})
     rows = rows.merge(known, on="other_person_id", how="left")
-    both = rows["kind"].isin(["household", "fleet", "family"])
+    both = rows["kind"].isin(["household", "family"])
     rows["kind"] = rows["kind"].where(both | rows["from_here"], "by_" + rows["kind"].astype(str))
     rows = rows.drop_duplicates(["kind", "other_person_id", "vin"])
     return rows.sort_values(["kind", "other_person_id"], ignore_index=True).reindex(columns=columns)

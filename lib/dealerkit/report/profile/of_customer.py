@@ -13,14 +13,21 @@ _KINDS = {
     "owner": N_("holds their car"),
     "driver": N_("drives their car"),
     "payer": N_("pays for their car"),
+    "employee": N_("works for them"),
     "by_owner": N_("holds the car"),
     "by_driver": N_("drives this customer's car"),
     "by_payer": N_("pays for this customer's car"),
+    "by_employee": N_("works for this customer"),
     "household": N_("same household"),
     "family": N_("family"),
-    "fleet": N_("same fleet"),
 }
-_KEYS = {"id_number": N_("same ID number"), "phone": N_("same phone"), "name": N_("same name")}
+_KEYS = {
+    "id_number": N_("same ID number"),
+    "phone": N_("same phone"),
+    "name": N_("same name"),
+    "birth_date": N_("same birth date"),
+    "address": N_("same address"),
+}
 _STAGES = {
     "potential": N_("potential"),
     "new": N_("new car period"),
@@ -68,7 +75,7 @@ def _lead(known: CustomerProfile, t) -> str:
     if away is not None:
         said.append(t.say(N_("Came last {n:days} ago."), n=away))
     else:
-        said.append(t.text(N_("Never came to the workshop on record.")))
+        said.append(t.text(N_("No visit of their own is on record.")))
     return ("" if t.language == "zh" else " ").join(said)
 
 
@@ -207,6 +214,10 @@ def _records(known: CustomerProfile, t) -> str:
             between.join(t.text(_KEYS[key]) for key in keys) or t.text("only record" if single else "another key")
             for keys in known.records["joined_by"]
         ],
+        chance=[
+            "–" if single else t.say(N_("over {p:share}"), p=p) if over else t.value(p, "share")
+            for p, over in known.records["probability"]
+        ],
         created=[sheets.day(on, t) for on in known.records["created_on"]],
         **{c: sheets.or_dash(known.records[c]) for c in ("name", "phone", "address", "source_channel")},
     )
@@ -220,8 +231,7 @@ def _records(known: CustomerProfile, t) -> str:
         Col("source_channel", t.labels("customers", "source_channel")),
         Col("joined", t.text("Joined by")),
     ]
-    if frame["probability"].notna().any():
-        columns.append(Col("probability", t.text("Probability"), "share"))
+    columns += [] if single else [Col("chance", t.text("Probability"))]
     caption = t.say(N_("{n:count|record|records} of the sources"), n=len(frame))
     return fragments.table(frame.head(sheets.EVENTS), columns, t, caption)
 
