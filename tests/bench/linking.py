@@ -176,8 +176,8 @@ def bare(folder: Path) -> None:
     from splink import DuckDBAPI, Linker, block_on
 
     connection = duckdb.connect(config={"threads": THREADS})
-    connection.execute(f"CREATE TABLE nodes AS FROM read_parquet('{folder / 'nodes.parquet'}')")
-    size = connection.execute("SELECT count(*) FROM nodes").fetchone()[0]
+    connection.execute(f"CREATE TABLE nodes AS FROM read_parquet('{folder / 'nodes.parquet'}')").fetchall()
+    [(size,)] = connection.execute("SELECT count(*) FROM nodes").fetchall()
     began = time.perf_counter()
     settings = linking.settings(size)
     settings.blocking_rules_to_generate_predictions = [
@@ -189,7 +189,7 @@ def bare(folder: Path) -> None:
     linker = Linker(DuckDBAPI(connection).register("nodes"), settings, log_level=None)
     found = linker.inference.predict(threshold_match_probability=linking.LEAST, warning_mode="never")
     clusters = linker.clustering.cluster_pairwise_predictions_at_threshold(found, 0.8)
-    count = connection.execute(f"SELECT count(DISTINCT cluster_id) FROM {clusters.physical_name}").fetchone()[0]
+    [(count,)] = connection.execute(f"SELECT count(DISTINCT cluster_id) FROM {clusters.physical_name}").fetchall()
     (folder / "bare.json").write_text(json.dumps({"link": time.perf_counter() - began, "persons": count}))
 
 
