@@ -237,11 +237,13 @@ def _probed(
 
 def _value_checks(table: Table, rows: ir.Table, latest: date, params: Params) -> list[Check]:
     """The checks that a value passes or fails by itself. A wrong check digit of a VIN is none of them: it may be right."""
-    candidates = column_checks(table, latest, params.checks)
     return [
         c
-        for c in candidates
-        if c.dimension in ("legality", "range") and len(c.columns) == 1 and all(n in rows.columns for n in c.needs)
+        for c in column_checks(table, latest, params.checks)
+        if c.dimension in ("legality", "range", "authenticity")
+        and c.severity != "info"
+        and len(c.columns) == 1
+        and all(name in rows.columns for name in c.needs)
     ]
 
 

@@ -33,7 +33,7 @@ NAME = "fixlist.xlsx"
 _OF_PERSONS = ("customers", "contacts", "leads", "vehicles")
 _SEVERITY = {"reject": 0, "warn": 1, "info": 2}
 _LINE = ["table", "key", "column", "was"]
-_CHECKS = {"check": "string", "column": "string", "fixer": "string", "each_yuan": "float64", "rank": "int64"}
+_CHECKS = {"check": "string", "fixer": "string", "each_yuan": "float64", "rank": "int64"}
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,6 @@ def _mendable(results: pd.DataFrame, wanted: FixListParams) -> pd.DataFrame:
                     "the page on data quality and its table `results` name the checks",
                 )
     failing = results[(results["failed"] > 0) & results["severity"].isin(wanted.severities)].copy()
-    failing["column"] = failing["columns"].str.split(", ").str[0]
     failing = failing[_mask(failing, _is_mendable)]
     if wanted.checks:
         failing = failing[failing["check"].isin(wanted.checks)]
@@ -133,12 +132,13 @@ def _mask(frame: pd.DataFrame, true_of) -> pd.Series:
 
 
 def _is_mendable(check) -> bool:
-    table = tables.TABLES[check.table]
-    if check.column not in table:
+    table, columns = tables.TABLES[check.table], check.columns.split(", ")
+    if columns[0] not in table:
         return False
     if check.dimension == "duplication":
-        return check.columns == check.column and check.column not in table.key
-    return check.dimension != "authenticity" or table[check.column].personal is not None
+        return len(columns) == 1 and columns[0] not in table.key
+    is_theirs = check.table in _OF_PERSONS and table[columns[0]].personal is not None
+    return check.dimension != "authenticity" or is_theirs
 
 
 def _lines(connection, made: Path, checks: pd.DataFrame, most: int) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -148,7 +148,7 @@ def _lines(connection, made: Path, checks: pd.DataFrame, most: int) -> tuple[pd.
     from elsewhere, values of which staff have said that they cannot be mended, and keys of another table that are asked
     about there.
     """
-    faults = connection.read_parquet(made / "faults.parquet")
+    faults = connection.read_parquet(made / "faults.parquet").filter(_.file != "")  # else of a whole table
     known = ibis.memtable(checks, schema=_CHECKS)
     merged = connection.read_parquet(made / "merged.parquet").select("table", "file", "row")
     # What fails in a whole table has no row.
