@@ -135,10 +135,11 @@ def _is_mendable(check) -> bool:
     table, columns = tables.TABLES[check.table], check.columns.split(", ")
     if columns[0] not in table:
         return False
-    if check.dimension == "duplication":
-        return len(columns) == 1 and columns[0] not in table.key
-    is_theirs = check.table in _OF_PERSONS and table[columns[0]].personal is not None
-    return check.dimension != "authenticity" or is_theirs
+    if columns[0] in table.key:  # what is not whole about a record is no fault of its number
+        return check.dimension == "legality"
+    if check.dimension == "authenticity":
+        return check.table in _OF_PERSONS and table[columns[0]].personal is not None
+    return check.dimension != "duplication" or len(columns) == 1
 
 
 def _lines(connection, made: Path, checks: pd.DataFrame, most: int) -> tuple[pd.DataFrame, dict[str, int]]:
