@@ -31,6 +31,8 @@ from dealerkit.report.workbook import Column, Guide, Sheet, clean_text, save
 NAME = "fixlist.xlsx"
 #: Tables of persons and of what only they know: here the list says whom to ask.
 _OF_PERSONS = ("customers", "contacts", "leads", "vehicles")
+#: What is known of the person a line is about.
+_PERSON = ("customer", "phone", "phone_alt", "birth_date", "gender")
 _SEVERITY = {"reject": 0, "warn": 1, "info": 2}
 _LINE = ["table", "key", "column", "was"]
 _CHECKS = {"check": "string", "fixer": "string", "each_yuan": "float64", "rank": "int64"}
@@ -204,23 +206,25 @@ def _of_parents(lines):
 def _with_persons(connection, made: Path, lines: pd.DataFrame) -> pd.DataFrame:
     """The lines with customer, phone and proposed value, where they help to mend the value.
 
-    Who has said no to being approached is named without a phone.
+    Who has said no to being approached is named without a phone, and a phone that is in doubt is not one to call.
     """
     asked = lines[_mask(lines, lambda line: _is_of_person(line.table, line.column))]
     found = [
         _persons(connection, made, name, sorted(set(rows["key"]))).assign(table=name)
         for name, rows in asked.groupby("table")
     ]
-    columns = ["table", "key", "customer", "phone", "birth_date", "gender"]
+    columns = ["table", "key", *_PERSON]
     persons = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
     persons = persons.drop_duplicates(["table", "key"])
     out = lines.merge(persons, how="left", on=["table", "key"], validate="m:1")
     out.loc[~out.index.isin(asked.index), ["customer", "phone"]] = None
+    doubted = out["column"] == "phone"
+    out.loc[doubted, "phone"] = out.loc[doubted, "phone_alt"]
     own = (out["table"] == "customers") & out["column"].isin(["birth_date", "gender"])
     out["proposed"] = [
         row[row["column"]] if mine else None for mine, row in zip(own, out.to_dict("records"), strict=True)
     ]
-    return out.drop(columns=["birth_date", "gender"])
+    return out.drop(columns=["phone_alt", "birth_date", "gender"])
 
 
 def _is_of_person(table: str, column: str) -> bool:
@@ -234,7 +238,7 @@ def _persons(connection, made: Path, name: str, keys: list[str]) -> pd.DataFrame
     wanted = ibis.memtable({"key": keys}, schema={"key": "string"})
     record = connection.read_parquet(made / f"{name}.parquet")
     record = record.mutate(key=record[tables.TABLES[name].key[0]]).semi_join(wanted, "key")
-    empty = pd.DataFrame(columns=["key", "customer", "phone", "birth_date", "gender"])
+    empty = pd.DataFrame(columns=["key", *_PERSON])
     if name in ("contacts", "leads"):
         own = record.select(
             "key", customer=record["name"] if name == "contacts" else ibis.null("string"), phone=_.phone
@@ -251,6 +255,7 @@ def _persons(connection, made: Path, name: str, keys: list[str]) -> pd.DataFrame
         customer_id=customers.customer_id,
         customer=customers.name,
         phone=may.ifelse(ibis.coalesce(customers.phone, customers.phone_alt), ibis.null("string")),
+        phone_alt=may.ifelse(customers.phone_alt, ibis.null("string")),
         birth_date=own_id.ifelse(
             number.substr(6, 4) + "-" + number.substr(10, 2) + "-" + number.substr(12, 2), ibis.null("string")
         ),
