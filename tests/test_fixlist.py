@@ -426,6 +426,8 @@ def test_a_shorter_list_and_chosen_checks(demo_dealer, tmp_path):
     assert set(one.lines["column"]) == {"phone"} and set(one.lines["was"]) == {""}
     without = writing.ask(made, results, params.overridden({"fixlist.leave_out": ["customers.phone_filled"]}))
     assert len(without.lines) == len(demo_dealer.lines()) - len(one.lines)
+    away = results[results["table"] != "leads"]
+    assert len(writing.ask(made, away, params.overridden({"fixlist.leave_out": ["leads.phone_legal"]})).lines)
     with pytest.raises(
         UserError, match=r"fixlist\.checks: no check 'customers\.phone_fild'; nearest: 'customers\.phone_filled'"
     ):
