@@ -67,6 +67,7 @@ def files() -> dict[str, str]:
         "leads.csv": table("lead_id,customer_id,phone,created_at,source,series,status", leads),
         "calls.csv": table("interaction_id,customer_id,at,channel,kind,outcome,score,text", met),
         "sales.csv": table("order_id,customer_id,vin,delivered_on,price_yuan", [["S1", "C000", VIN[0], "2019-02-02", 150000]]),
+        "contacts.csv": table("contact_id,customer_id,vin,role,name,phone", [["CT1", "C006", VIN[6], "driver", "Cheng Driver", "13866660001"]]),
         "campaigns.csv": table("campaign_id,customer_id,assigned_on,arm,responded_on", [["SPRING", "C000", "2026-03-01", "treated", "2026-03-09"]]),
     }  # fmt: skip
 
@@ -136,6 +137,13 @@ def test_a_customers_page_holds_what_is_known_before_and_after_the_sale(ask, pro
     assert "gone on 4 April 2024 · Disposed of, by the register" in text.replace("\u00a0", " ")
     assert text.index("Settle the complaint before anything else") < text.index("Ask about the work left over")
     assert "Front brake pads" in text
+
+
+def test_who_drives_whose_car_stands_on_both_pages(ask):
+    holder, driver = (scan.plain(ask("customer", given)[2]) for given in ("C006", "13866660001"))
+    assert f"Cheng Driver drives this customer's car 13866660001 Crane · {PLATE[6]}" in holder.replace("\u00a0", " ")
+    assert f"Rider Number006 drives their car {PHONE[6]} Crane · {PLATE[6]}" in driver.replace("\u00a0", " ")
+    assert "Drives a car of another" in driver and "Has no car on record." in driver
 
 
 def test_tags_of_the_page_are_those_of_the_table(ask, project):

@@ -161,8 +161,9 @@ def _names(built: Built, person_ids: Iterable[str]) -> pd.DataFrame:
 
 
 def _relations(built: Built, person_id: str, t) -> pd.DataFrame:
-    """Relations to other persons and to cars, from either side: kind, other_person_id, name, phone, vin, since."""
-    columns = ["kind", "other_person_id", "name", "phone", "vin", "since"]
+    """Relations to other persons, from either side: kind, other_person_id, name, phone, vin, since, and series and plate of
+    the car."""
+    columns = ["kind", "other_person_id", "name", "phone", "vin", "since", "series", "plate"]
     if not built.has("relations"):
         return pd.DataFrame(columns=columns)
     own = built.rows("relations", person_id=[person_id]).assign(from_here=True)
@@ -175,6 +176,8 @@ def _relations(built: Built, person_id: str, t) -> pd.DataFrame:
     both = rows["kind"].isin(["household", "family"])
     rows["kind"] = rows["kind"].where(both | rows["from_here"], "by_" + rows["kind"].astype(str))
     rows = rows.drop_duplicates(["kind", "other_person_id", "vin"])
+    known = built.rows("vehicles", vin=rows["vin"].dropna().tolist())
+    rows = rows.merge(known.reindex(columns=["vin", "series", "plate"]).astype(object), on="vin", how="left")
     return rows.sort_values(["kind", "other_person_id"], ignore_index=True).reindex(columns=columns)
 
 

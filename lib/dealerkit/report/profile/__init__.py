@@ -30,7 +30,7 @@ class CustomerProfile:
         records: records of the sources that were joined: source, customer_id, name, phone, phone_alt, id_number,
             birth_date, address, created_on, source_channel, joined_by (keys shared with another), probability (of a pair
             with another of them, and whether it is more than that).
-        relations: kind, other_person_id, name, phone, vin, since.
+        relations: kind, other_person_id, name, phone, vin, since, series, plate.
         diary: as_of, what, other_person_id: what became of the person's id.
         cars: cars in hand first, then those that are gone; evidence, left_probability: that they are.
         events: day, lane, kind, what, detail, yuan, vin, tone; the latest first.

@@ -8,6 +8,7 @@ from dealerkit.messages import N_, mask
 from dealerkit.report import fragments
 from dealerkit.report.fragments import Card, Col
 from dealerkit.report.profile import CustomerProfile, lines, sheets
+from dealerkit.tables import TABLES
 
 _KINDS = {
     "owner": N_("holds their car"),
@@ -59,7 +60,7 @@ def parts(known: CustomerProfile, t) -> list[str]:
         sheets.happened(known.events, names, t),
         fragments.heading(t.text("How records became this customer")),
         _records(known, t),
-        _relations(known, names, t),
+        _relations(known, t),
         _diary(known, t),
     ]
     return [part for part in made if part]
@@ -214,6 +215,7 @@ def _records(known: CustomerProfile, t) -> str:
             between.join(t.text(_KEYS[key]) for key in keys) or t.text("only record" if single else "another key")
             for keys in known.records["joined_by"]
         ],
+        source=[t.labels(source) if source in TABLES else source for source in known.records["source"]],
         chance=[
             "–" if single else t.say(N_("over {p:share}"), p=p) if over else t.value(p, "share")
             for p, over in known.records["probability"]
@@ -236,12 +238,15 @@ def _records(known: CustomerProfile, t) -> str:
     return fragments.table(frame.head(sheets.EVENTS), columns, t, caption)
 
 
-def _relations(known: CustomerProfile, names: dict, t) -> str:
+def _relations(known: CustomerProfile, t) -> str:
     if known.relations.empty:
         return ""
     frame = known.relations.assign(
         kind=[t.text(_KINDS.get(kind, kind)) for kind in known.relations["kind"]],
-        car=sheets.or_dash(known.relations["vin"].map(names).fillna(known.relations["vin"])),
+        car=[
+            sheets.car_name(r.series, r.plate, r.vin) if isinstance(r.vin, str) else "–"
+            for r in known.relations.itertuples()
+        ],
         name=sheets.or_dash(known.relations["name"]),
         phone=sheets.or_dash(known.relations["phone"]),
         since=[sheets.day(since, t) for since in known.relations["since"]],
