@@ -197,7 +197,8 @@ def _visits(given: Given) -> ir.Table:
     A sum over the last 24 months only rises on a day with a visit, so that it has been at its threshold since the last
     day on which it was below before and at it or above after.
     """
-    holders = given.cars.group_by("vin").agg(holder=_.person_id.min())
+    last = given.cars.in_hand.ifelse("0", "1") + given.cars.person_id  # who has it in hand, else one who had it
+    holders = given.cars.group_by("vin").agg(holder=given.cars.person_id.argmin(last))
     who = given.who().rename(named="person_id")
     orders = given.orders().select("customer_id", "vin", "ago", "total_yuan")
     orders = orders.left_join(who, "customer_id").left_join(holders, "vin")
