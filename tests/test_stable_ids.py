@@ -8,6 +8,7 @@ import stat
 from datetime import date
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bench import ids as bench
@@ -336,6 +337,10 @@ def test_a_lost_state_gives_the_ids_of_a_first_report(state, months):
     assert report(AUGUST, nodes_of("AB", "C")) == months(nodes_of("AB", "C"))
 
 
+def _kept(path) -> pd.DataFrame:
+    return pq.read_table(path).to_pandas(types_mapper={pa.uint64(): pd.UInt64Dtype()}.get)
+
+
 def _cut(path):
     path.write_bytes(path.read_bytes()[:-20])
 
@@ -344,13 +349,17 @@ def _other_table(path):
     write_frame(pd.DataFrame({"x": [1]}), path)
 
 
+def _other_hashes(path):
+    write_frame(_kept(path).assign(id_print="x"), path)
+
+
 def _twice(path):
-    frame = pq.read_table(path).to_pandas()
+    frame = _kept(path)
     write_frame(pd.concat([frame, frame]), path)
 
 
 def _gap(path):
-    frame = pq.read_table(path).to_pandas()
+    frame = _kept(path)
     write_frame(frame.assign(person_id=[None, *frame["person_id"][1:]]), path)
 
 
@@ -365,7 +374,8 @@ def _folder(path):
         (_cut, "it cannot be read"),
         (lambda path: path.write_bytes(b""), "it cannot be read"),
         (_folder, "it cannot be read"),
-        (_other_table, "it has no source, customer_id, person_id"),
+        (_other_table, "it has no source, customer_id, person_id, seen_on, id_print, who_print, phone_print"),
+        (_other_hashes, "it has no id_print"),
         (_twice, "a record stands in it twice"),
         (_gap, "a value is missing in person_id"),
     ],
@@ -385,6 +395,13 @@ def test_a_damaged_snapshot_is_named(state, text):
     (folder / f"snapshots/{JUNE}.json").write_text(text)
     with pytest.raises(UserError, match=f"snapshots/{JUNE}.json is damaged"):
         memory_.last_snapshot(folder, JULY)
+
+
+def test_a_report_of_nobody_is_kept_as_well(state):
+    folder, report = state
+    report(JULY, nodes_of())
+    assert set(recall(folder, AUGUST).ids["customer_id"]) == set("ABC")
+    assert report(AUGUST, nodes_of("AB", "C")) == report(JUNE, nodes_of("AB", "C"))
 
 
 def test_files_that_are_no_reports_are_left_alone(state):

@@ -27,8 +27,13 @@ from dealerkit.errors import UserError
 
 #: Folder of the state → table of the build folder that is kept there; the files are named by the day of the report.
 _KEPT = {"identity": "20-customers/identity_map", "diary": "20-customers/identity_diary"}
-#: The columns, all of them texts, without which a table of the state is none of the kit's.
-_COLUMNS = {"identity": ("source", "customer_id", "person_id"), "diary": ("as_of", "kind", "person_id")}
+_TEXT, _HASH, _COUNT = pa.string(), pa.uint64(), pa.int64()
+#: Columns without which a table of the state is none of the kit's; the first three hold a value in every row.
+_COLUMNS = {
+    "identity": dict.fromkeys(("source", "customer_id", "person_id", "seen_on"), _TEXT)
+    | dict.fromkeys(("id_print", "who_print", "phone_print"), _HASH),
+    "diary": dict.fromkeys(("as_of", "kind", "person_id", "other_person_id", "why"), _TEXT) | {"records_count": _COUNT},
+}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -48,7 +53,7 @@ class Memory:
         diary: entries of all reports with a strictly earlier day.
     """
 
-    ids: pd.DataFrame = field(default_factory=lambda: _none(*_COLUMNS["identity"]))
+    ids: pd.DataFrame = field(default_factory=lambda: _none("source", "customer_id", "person_id"))
     decisions: pd.DataFrame = field(default_factory=lambda: _none("line"))
     as_of: date | None = None
     diary: pd.DataFrame = field(default_factory=lambda: _none(*_COLUMNS["diary"]))
@@ -107,11 +112,11 @@ def _table(path: Path, kind: str) -> pd.DataFrame:
             found = pq.read_table(file)
     except (OSError, pa.ArrowException):
         raise _foreign(path, "it cannot be read") from None
-    lacking = [c for c in needed if c not in found.column_names or not pa.types.is_string(found.schema.field(c).type)]
-    if lacking:
+    there = dict(zip(found.column_names, found.schema.types, strict=True))
+    if lacking := [name for name, kind_ in needed.items() if there.get(name) != kind_]:
         raise _foreign(path, f"it has no {', '.join(lacking)}")
-    if any(found[c].null_count for c in needed):
-        raise _foreign(path, f"a value is missing in {', '.join(c for c in needed if found[c].null_count)}")
+    if gaps := [name for name in list(needed)[:3] if found[name].null_count]:
+        raise _foreign(path, f"a value is missing in {', '.join(gaps)}")
     # hashes with gaps would else become floats, which cannot hold them
     frame = found.to_pandas(types_mapper={pa.uint64(): pd.UInt64Dtype()}.get)
     if kind == "identity" and frame.duplicated(["source", "customer_id"]).any():

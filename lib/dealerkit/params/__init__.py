@@ -147,7 +147,8 @@ class Params(Part):
     cell_timeout_seconds: Annotated[int, Field(ge=1)] = 3600
     """A notebook cell that runs longer is stopped."""
     id_key: str = "dealerkit"
-    """Key of the hash that makes person ids; change it to make ids that cannot be compared with another dealer's."""
+    """Key of the hash that makes person ids; set another one before the first report, to make ids that cannot be compared
+    with another dealer's. With another key than that of the last report a run ends."""
 
     @field_validator("dealer")
     @classmethod
