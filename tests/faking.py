@@ -6,20 +6,20 @@ from collections.abc import Iterator
 
 import ibis
 import pandas as pd
-from dealerkit import tables
+from dealerkit import engine, tables
 from dealerkit.audit.authenticity import examine
 from dealerkit.audit.standard import plain_texts, typed
 from dealerkit.demo.small import surveys
-from dealerkit.params import AuthenticityParams, CheckParams
+from dealerkit.params import AuthenticityParams, CheckParams, EngineParams
 
 
 def judged(dealers: int, customers: int = 400, seed: int = 1) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """(advisers with their truth: staff_id, way, excellent, repeats; what the tests say of everybody) of each dealer."""
     for small in surveys(dealers, customers, seed):
-        connection = ibis.duckdb.connect()
+        connection = engine.connect(EngineParams(threads=2))
         clean = {name: _clean(connection, name, frame) for name, frame in small.frames.items()}
         given = {name for name in clean["interactions"].columns if small.frames["interactions"][name].ne("").any()}
-        yield small.advisers, examine(clean, given, AuthenticityParams(), CheckParams())
+        yield small.advisers, examine(connection, clean, given, AuthenticityParams(), CheckParams())
         connection.disconnect()
 
 

@@ -126,7 +126,7 @@ def _audit(
     ledger.must_balance(counted, delivered["rows"])
     checked = {name: part.clean for name, part in done.items()}
     given = set(delivered.at["interactions", "given"]) if "interactions" in done else set()
-    examined = authenticity.examine(checked, given, params.authenticity, params.checks)
+    examined = authenticity.examine(connection, checked, given, params.authenticity, params.checks)
     tables_seen = whole.look(done, as_of.day, params.checks) + authenticity.as_checks(examined)
     faults = engine.keep(connection, "faults", _faults(done, tables_seen))
     found = pd.concat([_found(done, faults, own_checks), whole.results(tables_seen)], ignore_index=True)

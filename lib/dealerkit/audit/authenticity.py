@@ -17,6 +17,7 @@ import pandas as pd
 from ibis import _
 from scipy.special import ndtr
 
+from dealerkit import engine
 from dealerkit.audit.kinds import Check
 from dealerkit.audit.whole import Whole, check_of
 from dealerkit.messages import N_
@@ -82,11 +83,12 @@ COLUMNS = [
 
 
 def examine(
-    clean: dict[str, ir.Table], given: set[str], params: AuthenticityParams, checks: CheckParams
+    connection, clean: dict[str, ir.Table], given: set[str], params: AuthenticityParams, checks: CheckParams
 ) -> pd.DataFrame:
     """Every test of every employee with enough rows, the most suspicious first.
 
     Args:
+        connection: an engine connection.
         clean: the clean tables.
         given: columns of the interactions that were delivered.
         params, checks: limits.
@@ -95,7 +97,7 @@ def examine(
         Frame with `COLUMNS`: number is that of the employee on the page, where nobody is named; role is ``adviser`` or ``caller``; cases of how many rows; effect with the ends of its 95 %
         interval; p and p_adjusted; found: p_adjusted within the level of the params; accuses: whether the test does.
     """
-    rows = _of_surveys(clean, given, params) if {"interactions"} <= set(clean) else []
+    rows = _of_surveys(connection, clean, given, params) if {"interactions"} <= set(clean) else []
     rows += _of_visits(clean["service_orders"], params, checks)
     done = pd.DataFrame(rows, columns=["role", "employee", "test", "cases", "of", "effect", "low", "high", "p"])
     done = done.dropna(subset=["p"]).reset_index(drop=True)
@@ -126,8 +128,8 @@ def as_checks(examined: pd.DataFrame) -> list[Whole]:
     return found
 
 
-def _of_surveys(clean: dict[str, ir.Table], given: set[str], params: AuthenticityParams) -> list[dict]:
-    surveys = _surveys(clean, given, params)
+def _of_surveys(connection, clean: dict[str, ir.Table], given: set[str], params: AuthenticityParams) -> list[dict]:
+    surveys = _surveys(connection, clean, given, params)
     by = ["role", "employee", "score"]
     scores = surveys.drop_null(["employee", "score"]).group_by(by).agg(rows=_.count()).order_by(by).to_pandas()
     scores = scores[scores["score"] == scores["score"].round()]
@@ -198,7 +200,7 @@ def _honest(table: np.ndarray, params: AuthenticityParams) -> tuple[float, float
     return usual, apart, honest
 
 
-def _surveys(clean: dict[str, ir.Table], given: set[str], params: AuthenticityParams) -> ir.Table:
+def _surveys(connection, clean: dict[str, ir.Table], given: set[str], params: AuthenticityParams) -> ir.Table:
     """One row per survey and employee who could have made it: the adviser of the visit, and who asked."""
     all_calls = clean["interactions"]
     extra = ["phone"] if "phone" in given else []
@@ -229,6 +231,8 @@ def _surveys(clean: dict[str, ir.Table], given: set[str], params: AuthenticityPa
     if extra:
         rows = _with_phones(rows, calls, clean, params)
     flags = [name for name in ("angry", "again", "of_staff", "of_many", "changed") if name in rows.columns]
+    # Looked through several times, and put together from six tables.
+    rows = engine.keep(connection, "surveys", rows.select("score", *flags, "staff_id", "adviser_id"))
     asked = rows.select("score", *flags, employee=_.staff_id, role=ibis.literal("caller"))
     advised = rows.select("score", *flags, employee=_.adviser_id, role=ibis.literal("adviser"))
     same = rows.agg(same=(_.staff_id == _.adviser_id).mean(), asked=_.staff_id.count()).to_pandas().iloc[0]

@@ -11,7 +11,7 @@ _SHIFTS = np.round(np.arange(-3, 3.001, 0.05), 2)
 _SHARES = np.round(np.arange(0, 1.0001, 0.02), 2)
 _TINY = 1e-12
 #: Honest employees' scatter differs by about so much (standard deviation of its logarithm): their customers differ.
-_SCATTER = 0.1
+_SCATTER = 0.2
 
 
 def cut_points(counts, within: float = 1.0) -> np.ndarray:
