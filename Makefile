@@ -188,11 +188,13 @@ strings: $(READY_DEV) ## collect the messages to translate into lib/dealerkit/lo
 schema: $(READY) ## write the JSON schema of params files, for editors
 	@$(KIT) schema
 
-clean: ## remove build/ and reports/ (with DEALER: that dealer's); never data/
+# A fix list may hold what staff have filled in.
+UNLISTED = find $1 -type f ! -name fixlist.xlsx -delete; find $1 -depth -type d -empty -delete
+clean: ## remove build/ and reports/ (with DEALER: that dealer's), but for fix lists; never data/
 	@case "$$DEALER" in \
-		'') rm -rf build reports ;; \
+		'') rm -rf build; [ ! -d reports ] || { $(call UNLISTED,reports); } ;; \
 		*/* | .*) echo "DEALER is not a dealer's name" >&2; exit 2 ;; \
-		*) rm -rf "build/$$DEALER" "reports/$$DEALER" ;; \
+		*) rm -rf "build/$$DEALER"; [ ! -d "reports/$$DEALER" ] || { $(call UNLISTED,"reports/$$DEALER"); } ;; \
 	esac
 
 endif

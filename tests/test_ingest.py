@@ -713,6 +713,16 @@ def test_forced_encoding_that_is_wrong(raw):
     assert "not UTF-8 (byte 0xB9 at position 1, line 1)" in refusal(raw, files=[{"file": "a.csv", "encoding": "utf-8"}])
 
 
+def test_a_workbook_with_a_stray_cell_far_out(raw):
+    with xlsxwriter.Workbook(str(raw / "a.xlsx")) as book:
+        sheet = book.add_worksheet("Visits")
+        sheet.write(0, 0, "RO No")
+        sheet.write(900_000, 900, "x")
+    words = refusal(raw)
+    assert "a.xlsx: a sheet reaches to row 900,001, column 901, most of it empty" in words
+    assert "delete the cells that stand far outside of the table" in words
+
+
 def test_workbook_with_a_password(raw):
     book(raw.parent / "open.xlsx", {"s": [["order_id", "vin", "opened_at"]]})
     with open(raw.parent / "open.xlsx", "rb") as stream, open(raw / "a.xlsx", "wb") as out:

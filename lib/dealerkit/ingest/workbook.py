@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
+import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +26,12 @@ _PASSWORD = "open it in Excel, take the password off (File → Info → Protect 
 _HELD_CELLS = 2_000_000
 
 
+#: Cells that a sheet may span: the reader takes room for all between the first and the last, empty ones too, and ends the
+#: program when there is none.
+_MOST_SPANNED = 120_000_000
+_DIMENSION = re.compile(rb'<dimension ref="[A-Z]+\d+:([A-Z]+)(\d+)"')
+
+
 def disguise(path: Path, file: str) -> str:
     """What a file with a workbook's name really is: ``workbook``, ``text`` or ``markup`` (a web page, XML)."""
     with reading(file), open(path, "rb") as stream:
@@ -38,6 +47,7 @@ def _opened(path: Path, file: str) -> python_calamine.CalamineWorkbook:
         content = path.read_bytes()
     if content.startswith(_OLE) and _is_encrypted(content):
         raise UserError(f"{file}: the workbook is protected by a password", _PASSWORD)
+    _refuse_sprawling(content, file)
     try:
         return python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
     except python_calamine.PasswordError:
@@ -47,6 +57,25 @@ def _opened(path: Path, file: str) -> python_calamine.CalamineWorkbook:
             f"{file}: not a readable workbook ({type(error).__name__})",
             "open it in Excel and save it again as .xlsx, or export it again",
         ) from None
+
+
+def _refuse_sprawling(content: bytes, file: str) -> None:
+    """Raise `UserError` for a sheet with a stray cell far out, by the size that the sheet itself gives."""
+    with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(content)) as book:
+        for part in (name for name in book.namelist() if name.startswith("xl/worksheets/sheet")):
+            with book.open(part) as stream:
+                found = _DIMENSION.search(stream.read(4096))
+            rows, columns = (int(found[2]), _column(found[1])) if found else (0, 0)
+            if rows * columns > _MOST_SPANNED:
+                raise UserError(
+                    f"{file}: a sheet reaches to row {rows:,}, column {columns:,}, most of it empty",
+                    "delete the cells that stand far outside of the table, and save it again",
+                )
+
+
+def _column(letters: bytes) -> int:
+    """Number of a column from its letters: A is 1, AA is 27."""
+    return sum((letter - 64) * 26**place for place, letter in enumerate(reversed(letters)))
 
 
 def _is_encrypted(content: bytes) -> bool:
