@@ -32,7 +32,7 @@ ACTIONS = {
 #: Reasons of rows that never were records.
 NOT_RECORDS = {
     "total": N_("a total row"), "header": N_("a header repeated inside the file"), "ragged": N_("more cells than the header"),
-    "later": N_("dated after the day asked for"),
+    "later": N_("dated after the day asked for"), "long": N_("a cell of over a million characters"),
 }
 # fmt: on
 

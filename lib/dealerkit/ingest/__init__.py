@@ -3,7 +3,8 @@
 A raw table (``raw_<table>.parquet``) has every canonical column as the text that was delivered, null where
 nothing was, and `_source`, `_file`, `_sheet`, `_row` (line in the file as an editor shows it, row as Excel
 shows it, record of Parquet or a database), `_kind` (row, total, header for a header repeated inside the file,
-ragged for a row with more cells than headers), `_date_order` (from the params) and `_derived`.
+ragged for a row with more cells than headers, long for one with a cell
+of over a million bytes), `_date_order` (from the params) and `_derived`.
 Lines of a file = title + header + blank + rows + further lines of rows that take several.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -29,6 +29,9 @@ ORIGIN = pa.schema(
         ("_derived", pa.bool_()),
     ]
 )
+
+#: A cell of more bytes is no value: the row is kept out, and the cell is not carried along.
+LONGEST_CELL = 1 << 20
 
 _TOTAL_WORDS = r"(?:本页|本日|本月|全部)?(?:合计|总计|小计|总数)|共计|grand total|sub-?total|total|sum"
 _TOTAL = rf"^\s*(?i:{_TOTAL_WORDS})\s*[:：]?\s*[\d.,¥￥ ]*\s*(?:元|条|行|笔|台|rows)?\s*$"
@@ -161,7 +164,9 @@ class Feeder:
         for feed in plan.feeds:
             self._sink.write(feed.table, schema(feed.table).empty_table())
         for batch in plan.part.batches(plan.header):
+            batch, long = _without_long_cells(batch)
             kinds = self._kinds(batch)
+            kinds[long] = "long"
             blank = int((kinds == "blank").sum())
             counts.lines += batch.lines
             counts.rows += len(kinds) - blank
@@ -302,6 +307,17 @@ class Feeder:
                 self._derived[text] = derived_id(text, self._id_key)
             out[at] = self._derived[text]
         return pa.array(out, pa.string())
+
+
+def _without_long_cells(batch: Batch) -> tuple[Batch, list[int]]:
+    """The batch with nothing in cells of more than `LONGEST_CELL` bytes, and the positions of rows that had such cells."""
+    lengths = [pc.binary_length(column) for column in batch.columns]
+    if not any((pc.max(n).as_py() or 0) > LONGEST_CELL for n in lengths):
+        return batch, []
+    fits = [pc.fill_null(pc.less_equal(n, LONGEST_CELL), True) for n in lengths]
+    columns = [pc.if_else(fit, c, pa.scalar(None, c.type)) for fit, c in zip(fits, batch.columns, strict=True)]
+    every = np.logical_and.reduce([fit.to_numpy(zero_copy_only=False) for fit in fits])
+    return replace(batch, columns=columns), list(np.flatnonzero(~every))
 
 
 def _constant(value: str | None, size: int) -> pa.Array:

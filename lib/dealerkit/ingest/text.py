@@ -21,7 +21,7 @@ from dealerkit.ingest.readers import HEAD_RECORDS, Batch, Line, Part, columns_of
 
 DELIMITERS = (",", "\t", ";", "|")
 
-#: Longest cell, in characters: beyond it a quotation mark was opened and never closed.
+#: Longest cell that is read under a quotation mark, in characters: beyond it the mark was never closed.
 MAX_CELL = 1 << 20
 
 #: Bytes beyond the number of characters that a text must have shown before it counts as broken UTF-8 and
@@ -199,7 +199,7 @@ class TextPart(Part):
             end = row if endless else min(at + 1 + breaks, len(tape))
             singles = [row]
             if endless or (end > at + 1 and self._is_stray(row, tape[at:end], width)):
-                singles = [self._single(tape[n], width, first + n) for n in range(at, end)]
+                singles = [self._single(tape[n], width) for n in range(at, end)]
                 strays += len(singles)
             out += singles
             numbers += range(first + at, first + at + len(singles))
@@ -223,7 +223,7 @@ class TextPart(Part):
             or (complete[-1] and complete[0] and _open_end(lines, self.delimiter))
         )
 
-    def _single(self, line: str, width: int, number: int) -> list[str]:
+    def _single(self, line: str, width: int) -> list[str]:
         """One line as one record, quotation marks taken literally where they do not pair up."""
         try:
             row = next(csv.reader([line], delimiter=self.delimiter), [])
@@ -231,10 +231,9 @@ class TextPart(Part):
                 return row
             return next(csv.reader([line], delimiter=self.delimiter, quoting=csv.QUOTE_NONE), [])
         except csv.Error:
-            raise UserError(
-                f"{self.file}, line {number}: a cell longer than {MAX_CELL:,} characters",
-                "export the file again; a line break is probably missing",
-            ) from None
+            return line.rstrip("\r\n").split(
+                self.delimiter
+            )  # a cell too long for the reader: the feeder keeps the row out
 
 
 class _Lines:
