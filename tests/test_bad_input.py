@@ -6,9 +6,11 @@ import errno
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import msoffcrypto.format.ooxml
+import pandas as pd
 import pytest
 import xlsxwriter
 from helpers import PAGES, VISITS, InProcess, Project, as_files, small_dealer, small_disk, table
@@ -345,3 +347,105 @@ def test_the_command_ends_with_2_before_a_notebook_starts(project):
     project.dealer("small", FINE, "windos: 3\n")
     done = project.kit("execute", "--dealer", "small", "--stage", "10-audit")
     assert done.returncode == 2 and "nearest: 'windows'" in done.stderr and "Traceback" not in done.stderr
+
+
+# ---- what cells hold, survived ------------------------------------------------------------------------------------
+
+STAGED = ("10-audit", "20-customers")
+
+
+def survived(
+    project: Project, kit: InProcess, name: str, files: dict, params: str = ""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The first two stages end with 0 and say nothing personal; results of the checks by id, and the ledger's sums by table."""
+    project.dealer(name, files, GATE_OFF + params)
+    for stage in STAGED:
+        code, said = kit.execute(name, stage)
+        assert code == 0, said
+        assert not [value for value in personal_values(project, name) if value in said]
+    build = project.folder / "build" / name / "10-audit"
+    ledger = pd.read_parquet(build / "ledger.parquet").groupby("table")[["raw", "clean", "quarantined", "merged"]].sum()
+    assert (ledger["raw"] == ledger["clean"] + ledger["quarantined"] + ledger["merged"]).all()
+    return pd.read_parquet(build / "results.parquet").set_index("check"), ledger
+
+
+def test_tables_of_nothing_but_keys_and_rows_all_given_twice(project, kit):
+    rows = small_dealer(60)
+    files = as_files(rows | {"visits.csv": [*rows["visits.csv"], *rows["visits.csv"]]})
+    files["customers.csv"] = table("customer_id", [row[:1] for row in rows["customers.csv"]])
+    files["vehicles.csv"] = table("vin", [row[:1] for row in rows["vehicles.csv"]])
+    named = [f"  - {{file: {n}.csv, tables: [{t}]}}" for n, t in (("customers", "customers"), ("vehicles", "vehicles"), ("visits", "service_orders"))]  # fmt: skip
+    results, ledger = survived(project, kit, "bare", files, "files:\n" + "\n".join(named) + "\n")
+    assert ledger.loc["customers"].tolist() == ledger.loc["vehicles"].tolist() == [60, 60, 0, 0]
+    assert ledger.loc["service_orders"].tolist() == [360, 180, 0, 180]
+    assert results.loc["service_orders.key_repeated", "failed"] == 180
+    for check in ("customers.name_filled", "customers.phone_filled", "vehicles.plate_filled", "vehicles.series_filled"):
+        assert results.loc[check, ["checked", "failed"]].tolist() == [60, 60], check
+    # who has which car is told by the visits
+    filled = pd.read_parquet(project.folder / "build/bare/10-audit/supplied.parquet")
+    owners = filled.query("table == 'vehicles' and column == 'customer_id'")
+    assert len(owners) == 60 and set(owners["from_table"]) == {"service_orders"}
+
+
+def test_a_crowd_on_one_phone_and_a_fleet_of_5000_cars(project, kit):
+    rows = small_dealer(3_100, visits=1)
+    for row in rows["customers.csv"][:3_000]:
+        row[2] = "13900009999"
+    for n in range(5_000):
+        car = f"L0XBB1B2{n % 10}KK{n:06d}"
+        rows["vehicles.csv"].append([car, "C3050", "Series1", "2020-03-01"])
+        rows["visits.csv"].append([f"F{n}", car, "C3050", f"2026-0{n % 8 + 1}-05 09:00", f"2026-0{n % 8 + 1}-05 11:00", 1000 + n, 100, 200, 300])  # fmt: skip
+    began = time.process_time()
+    results, ledger = survived(project, kit, "crowd", as_files(rows))
+    assert time.process_time() - began < 60
+    assert results.loc["customers.phone_shared", "failed"] == 3_000
+    assert ledger.loc["vehicles", "clean"] == 8_100
+    persons = pd.read_parquet(project.folder / "build/crowd/20-customers/persons.parquet")
+    assert len(persons) >= 3_000 and persons["records_count"].max() < 10, "strangers on one phone are no person"
+    cars = pd.read_parquet(project.folder / "build/crowd/20-customers/cars.parquet")
+    assert cars["person_id"].value_counts().iloc[0] == 5_001
+
+
+WILD = {
+    ("customers.csv", 1): {0: "王", 1: "X", 2: "😀👨\u200d👩", 3: "Wu\x07\x1bFang\u202e", 4: '=HYPERLINK("http://example.com","13900000004")', 5: "@SUM(1)"},
+    ("visits.csv", 3): {9: "1900-01-01 09:00", 10: "9999-12-31 23:59", 11: "=NOW()"},
+    ("vehicles.csv", 3): {7: "9999-12-31", 8: "1900-01-01"},
+    ("visits.csv", 8): {20: "-300", 21: "-99999999999999999999", 22: '=SUM(A1:A9)'},
+}  # fmt: skip
+
+
+def test_emoji_formulas_control_characters_and_impossible_days_go_through_the_whole_report(project, kit):
+    rows = small_dealer(80)
+    for (file, column), values in WILD.items():
+        for number, value in values.items():
+            rows[file][number][column] = value
+    results, ledger = survived(project, kit, "wild", as_files(rows))
+    failed = results["failed"]
+    assert failed["service_orders.opened_at_not_too_early"] == failed["service_orders.opened_at_not_in_future"] == 1
+    assert failed["service_orders.opened_at_legal"] == 1 and failed["service_orders.total_yuan_legal"] >= 1
+    assert failed["service_orders.total_yuan_in_range"] >= 1
+    assert failed["vehicles.purchased_on_not_in_future"] == failed["vehicles.purchased_on_not_too_early"] == 1
+    assert ledger.loc["service_orders"].tolist() == [240, 237, 3, 0]
+    said = " ".join(results.query("failed > 0")["message"])
+    assert "a formula instead of a value" in said and "characters that nobody can type" in said
+    assert not re.search(r"HYPERLINK|example\.com|139\d{8}", " ".join(results["examples"]))
+    pages = kit.report("wild")
+    assert set(pages) == set(PAGES)
+    for name, page in pages.items():
+        assert not re.search(r"\b(nan|NaN|NaT|inf)\b", _visible(page)), name
+        assert not re.search(r"139\d{8}|\x1b|\u202e|=HYPERLINK", page), name
+
+
+@pytest.mark.parametrize("mark", ["", '"'])
+def test_60_mb_in_one_cell(project, kit, mark):
+    rows = as_files(small_dealer(60))
+    lines = rows["customers.csv"].splitlines()
+    cells = lines[5].split(",")
+    lines[5] = ",".join([cells[0], mark + "x" * 60_000_000 + mark, *cells[2:]])
+    project.dealer("long", rows | {"customers.csv": "\n".join(lines) + "\n"}, GATE_OFF)
+    code, said = kit.execute("long")
+    assert code == 0, said
+    build = project.folder / "build/long/10-audit"
+    out = pd.read_parquet(build / "quarantine.parquet").query("table == 'customers'")
+    assert out[["file", "row", "reasons"]].values.tolist() == [["customers.csv", 6, "not_a_record.long"]]
+    assert sum(p.stat().st_size for p in build.iterdir()) < 2_000_000, "the cell is not carried along"
