@@ -416,7 +416,7 @@ def pairs(frame: pd.DataFrame, person: str) -> set[tuple[str, str]]:
 def test_persons_of_the_demo_are_the_true_ones(demo, demo_persons):
     true = demo.truth("records")[["customer_id", "person_id"]]
     ours = demo_persons.records.merge(true[["customer_id"]], on="customer_id")
-    assert len(ours) == len(true) == 640
+    assert len(ours) == len(true) > 600
     said, right = pairs(ours, "person_id"), pairs(true, "person_id")
     assert len(said) >= 5 and len(said & right) >= 0.99 * len(said)
     assert len(said & right) >= 0.9 * len(right)
