@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from dealerkit.messages import N_
 from dealerkit.propensity import scorecard as cards
 from dealerkit.propensity.scorecard import Scorecard, fit_scorecard
 from dealerkit.propensity.trees import Inputs, Rule, Trees, calibration, fit_rule, fit_trees, one_thread
+from dealerkit.stats.labels import CONTRADICTS, UNRIPE
 
 #: The models beside each other, the most readable first.
 MODELS = ("scorecard", "trees", "rule")
@@ -28,7 +30,7 @@ FEW_OTHERS = N_("too few rows are without the outcome")
 NOTHING_VARIES = N_("no factor varies")
 
 #: Everything that the reason of an `Untrainable` may be.
-REASONS = (NO_ROWS, NO_EVENTS, ALL_EVENTS, FEW_EVENTS, FEW_OTHERS, NOTHING_VARIES)
+REASONS = (NO_ROWS, NO_EVENTS, ALL_EVENTS, FEW_EVENTS, FEW_OTHERS, NOTHING_VARIES, CONTRADICTS, UNRIPE)
 
 CONSTANT = N_("the same in every row")
 
@@ -63,6 +65,7 @@ class Propensity:
         features: columns used.
         left_out: columns not used: factor, reason (a message); the suspected ones by `stats.leakage` among them.
         leakage: the table of `stats.leakage` for all columns that vary.
+        labels: the table of `stats.label_check` for all rows given.
         scorecard, trees, rule: the models.
         held_back: training rows by cross-validation with the rows of a group kept together: group, outcome, and the
             probability of each model for rows it did not learn from.
@@ -76,6 +79,7 @@ class Propensity:
     features: tuple[str, ...]
     left_out: pd.DataFrame
     leakage: pd.DataFrame
+    labels: pd.DataFrame
     scorecard: Scorecard
     trees: Trees
     rule: Rule
@@ -96,10 +100,13 @@ def fit(
     seed: int = 0,
     largest_sample: int = 200_000,
     known_late=(),
+    window_days: int | None = None,
+    as_of: date | None = None,
 ) -> Propensity | Untrainable:
     """Learn scorecard, boosted trees and simple rule.
 
-    Factors that do not vary are left out, and so are those that `stats.leakage` suspects. Scorecard and trees are
+    Labels that `stats.label_check` finds to contradict each other, or not to be ripe, are not learnt from. Factors that
+    do not vary are left out, and so are those that `stats.leakage` suspects. Scorecard and trees are
     calibrated on rows that they did not learn from, where they need it.
 
     Args:
@@ -111,6 +118,8 @@ def fit(
         seed: of folds and sample.
         largest_sample: above so many rows, groups are drawn by lot until about so many are reached.
         known_late: features only known at delivery: suspected when filled in these rows.
+        window_days, as_of: days after a row's origin in which the outcome may happen, and the day up to which it is
+            known; with both, rows that are not ripe are refused.
 
     Returns:
         Propensity; or Untrainable, with the reason.
@@ -119,9 +128,19 @@ def fit(
         ValueError: a column is missing, or an outcome is neither 0 nor 1.
     """
     features = list(dict.fromkeys(features))
-    rows = prepared(rows, [*features, rule], outcome, groups)
+    keys = [name for name in _KEYS if name in rows]
+    asked, rows = rows, prepared(rows, [*features, rule], outcome, groups)
+    labels = stats.label_check(
+        asked,
+        outcome,
+        keys if "origin" in keys else (),
+        "origin" if "origin" in keys else None,
+        window_days,
+        as_of,
+        few=MIN_CASES,
+    )
     given = len(rows)
-    refused = refusal(rows[outcome].to_numpy(), "training")
+    refused = refusal(rows[outcome].to_numpy(), "training") or _unsound(labels, rows[outcome])
     if refused:
         return refused
     rows = _sample(rows, groups, largest_sample, seed)
@@ -140,6 +159,7 @@ def fit(
         features=tuple(used),
         left_out=left_out,
         leakage=leaks,
+        labels=labels,
         **made,
         held_back=pd.DataFrame({"group": rows[groups], "outcome": y.astype(int), **held_back}),
         rows_given=given,
@@ -159,6 +179,12 @@ def _usable(rows, columns: stats.Columns, outcome, known_late) -> tuple[list[str
     constant = pd.DataFrame({"factor": [name for name in columns.names if name not in varying], "reason": CONSTANT})
     left_out = pd.concat([constant, suspected[["factor", "reason"]]], ignore_index=True)
     return [name for name in varying if name not in set(suspected["factor"])], left_out, leaks
+
+
+def _unsound(labels: pd.DataFrame, y: pd.Series) -> Untrainable | None:
+    """Why these labels must not be learnt from, if so."""
+    wrong = labels[labels["suspected"] & labels["reason"].isin([CONTRADICTS, UNRIPE])]
+    return Untrainable(wrong["reason"].iloc[0], len(y), int(y.sum())) if len(wrong) else None
 
 
 def _unlearnable(y: np.ndarray, used: list[str], folds: np.ndarray) -> Untrainable | None:

@@ -6,6 +6,7 @@
 * `bins`: what bins tell of an outcome (`woe`, `information_value`).
 * `ranking`: how well scores rank and hit, with intervals that keep a person's rows together (`auc`, `measures`).
 * `logistic`: logistic regression on few columns.
+* `labels`: outcomes that cannot be learnt from (`label_check`).
 * `leaks`: factors that know the outcome (`leakage`).
 """
 
@@ -22,6 +23,7 @@ from dealerkit.stats.bins import (
 from dealerkit.stats.chance import STEADY, Drift, false_discovery, psi
 from dealerkit.stats.cuts import Columns, discretise, discretise_all
 from dealerkit.stats.intervals import wilson
+from dealerkit.stats.labels import label_check
 from dealerkit.stats.leaks import leakage
 from dealerkit.stats.logistic import logistic
 from dealerkit.stats.ranking import MEASURES, auc, calibration_table, group_draws, measures
@@ -43,6 +45,7 @@ __all__ = [
     "group_draws",
     "information_value",
     "is_number",
+    "label_check",
     "leakage",
     "logistic",
     "measures",
