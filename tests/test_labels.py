@@ -43,8 +43,8 @@ def suspected(rows: pd.DataFrame, **given) -> dict[str, float]:
 
 
 def test_sound_labels_are_left_alone():
-    alarms = [seed for seed in range(100) if suspected(sound(seed=seed))]
-    assert len(alarms) <= 1, "a false alarm is rarer than one table in a hundred"
+    alarms = [seed for seed in range(300) if suspected(sound(seed=seed))]
+    assert len(alarms) <= 3, "a false alarm is as rare as one table in a hundred"
 
 
 def test_many_missing_labels_are_found():
