@@ -145,7 +145,7 @@ def ours(folder: Path) -> None:
     scored = linking.link(connection, read.nodes, read.keys, params.identity.max_names_per_key)
     size = int(read.nodes.count().to_pyarrow().as_py())
     nobody = pd.DataFrame({"a": [], "b": []}, dtype="int64")
-    joined = identity.joined(read, scored.scored, size, identity.decisions.Forced(nobody, nobody), params)
+    joined = identity.joined(read, scored, size, identity.decisions.Forced(nobody, nobody), params)
     ended = time.process_time()
     told = {"prepare": prepared - began, "link": ended - prepared, "pairs": scored.compared}
     (folder / "ours.json").write_text(json.dumps(told | {"persons": int(len(np.unique(joined.group)))}))

@@ -81,7 +81,7 @@ def _identify(connection, clean: dict[str, ir.Table], params: Params, as_of: dat
     told = found.light.select("node", "source", "customer_id", "id_number", "phone", "name")
     nodes = frame_of(told.order_by("node")).drop(columns="node")
     obeyed = decisions.forced(memory.decisions, nodes)
-    made = joined(found, scored.scored, len(nodes), obeyed, params)
+    made = joined(found, scored, len(nodes), obeyed, params)
     nodes = stable.with_prints(nodes.assign(group=made.group), params.id_key)
     former = stable.follow(nodes, memory, params.id_key)
     nodes["person_id"] = stable.assign(nodes, memory, params.id_key, former)
@@ -125,10 +125,10 @@ class Joined:
     pairs: pd.DataFrame
 
 
-def joined(found: Records, scored: pd.DataFrame, size: int, obeyed: decisions.Forced, params: Params) -> Joined:
+def joined(found: Records, linked: linking.Pairs, size: int, obeyed: decisions.Forced, params: Params) -> Joined:
     """Persons of the scored pairs, by rules, weights and decisions."""
     by_rule = params.identity.rules
-    by_id = linking.same_key(found.keys, "id_number") if by_rule.same_id_number else linking.no_pairs()
+    scored, by_id = linked.scored, linked.same_id if by_rule.same_id_number else linking.no_pairs()
     nodes = _linked(found.light, scored, by_id)
     pairs = scored.assign(rule=rules.broken(scored, nodes, params))
     bare = groups.nameless(nodes)

@@ -32,11 +32,13 @@ class Pairs:
     Attributes:
         scored: a row per pair of `LEAST` or more: a, b (a < b), kind (of the most telling key they share), probability
             (rounded), and the level of each comparison by its name (None: nothing known).
+        same_id: pairs (a, b) of the first record with a valid ID number and each other one with it.
         compared: how many pairs were looked at.
         left_out: pairs of records that share a key and were not compared, since too many share it.
     """
 
     scored: pd.DataFrame
+    same_id: pd.DataFrame
     compared: int
     left_out: int
 
@@ -53,9 +55,14 @@ def link(connection, nodes: ir.Table, keys: ir.Table, most_names_per_key: int) -
     pairs, left_out = candidates(connection, keys, most_names_per_key)
     compared = counts(pairs, {}, {})["rows"]
     if not compared:
-        return Pairs(_levelled(pd.DataFrame({"a": [], "b": [], "match_key": [], "match_probability": []})), 0, left_out)
+        return Pairs(
+            _levelled(pd.DataFrame({"a": [], "b": [], "match_key": [], "match_probability": []})),
+            no_pairs(),
+            0,
+            left_out,
+        )
     scored = _scored(connection, nodes, pairs, counts(nodes, {}, {})["rows"])
-    return Pairs(_levelled(scored), compared, left_out)
+    return Pairs(_levelled(scored), _same_id(pairs), compared, left_out)
 
 
 def candidates(connection, keys: ir.Table, most_names_per_key: int) -> tuple[ir.Table, int]:
@@ -78,16 +85,14 @@ def candidates(connection, keys: ir.Table, most_names_per_key: int) -> tuple[ir.
     return pairs, int(left_out or 0)
 
 
-def same_key(keys: ir.Table, kind: str) -> pd.DataFrame:
-    """Pairs (a, b) of the first record of a key and each other one, for keys that join at once."""
-    held = keys.filter(_.kind == kind)
-    firsts = held.group_by(f_key="key").agg(first=_.node.min(), n=_.count()).filter(_.n > 1)
-    again = held.inner_join(firsts, held.key == firsts.f_key).filter(_.node != _.first)
-    return frame_of(again.select(a="first", b="node").order_by("a", "b"))
+def _same_id(pairs: ir.Table) -> pd.DataFrame:
+    """Pairs (a, b) of the first record with an ID number and each other one with it."""
+    same = pairs.filter(_.match_key == str(KINDS.index("id_number")))
+    return frame_of(same.select(a="join_key_l", b="join_key_r").order_by("a", "b"))
 
 
 def no_pairs() -> pd.DataFrame:
-    """What `same_key` gives when nothing is the same."""
+    """Pairs (a, b) where there are none."""
     return pd.DataFrame({"a": np.zeros(0, dtype=np.int64), "b": np.zeros(0, dtype=np.int64)})
 
 
