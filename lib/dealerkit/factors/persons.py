@@ -12,7 +12,7 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import value
-from dealerkit.engine import frame_of, keep
+from dealerkit.engine import frame_of, keep, uncollected
 from dealerkit.factors.base import base_factors
 from dealerkit.factors.catalogue import PERSON_FACTORS
 from dealerkit.factors.dealings import (
@@ -23,7 +23,7 @@ from dealerkit.factors.dealings import (
     sales_factors,
 )
 from dealerkit.factors.declared import DAYS_PER_MONTH
-from dealerkit.factors.events import beside, delivered, person_of, visits_of
+from dealerkit.factors.events import delivered, person_of, visits_of
 from dealerkit.factors.extra import extra_factors, with_extra
 from dealerkit.factors.held import held_factors
 from dealerkit.factors.own import check_own, event_factors, with_own
@@ -73,7 +73,22 @@ def person_factors(
     Raises `UserErrors` for extra and own factors that cannot be computed, before anything is.
     """
     check_own(params)
-    when = ibis.memtable({"origin": sorted(origins)}, schema={"origin": "date"})
+    with uncollected():
+        return _person_factors(connection, clean, persons, records, cars, sorted(origins), as_of, params, extras or {})
+
+
+def _person_factors(
+    connection,
+    clean: dict[str, ir.Table],
+    persons: pd.DataFrame,
+    records: pd.DataFrame,
+    cars: ir.Table,
+    origins: list[date],
+    as_of: date,
+    params: Params,
+    extras: Mapping[str, ir.Table],
+) -> pd.DataFrame:
+    when = ibis.memtable({"origin": origins}, schema={"origin": "date"})
     who, told = person_of(records), delivered(clean)
     visits = keep(connection, "person_visits", with_habits(visits_of(clean, who, cars, told), clean))
     parts = [person_visit_factors(visits, when), held_factors(clean, visits, cars, when, as_of, params.tags)]
@@ -82,16 +97,34 @@ def person_factors(
     parts += [contact_factors(clean, who, when, as_of, params.tags)] if "interactions" in clean else []
     parts += [campaign_factors(clean, who, when)] if "campaigns" in clean else []
     parts += [lead_factors(clean, who, when)] if "leads" in clean else []
-    own = extra_factors(extras or {}, clean, records, cars, when, as_of, params)
+    own = extra_factors(extras, clean, records, cars, when, as_of, params)
     own += event_factors(clean, who, visits, when, as_of, params.own_factors)
     base = base_factors(clean, persons, records, visits, _bought(clean, who, cars), when, as_of, params)
-    found = frame_of(beside(base, ["person_id", "origin"], *parts, *own))
-    found = _filled(_to_first_visit(found), told)
-    found = _with_value(found, visits, sorted(origins), params)
+    found = _filled(_to_first_visit(_joined(connection, base, [*parts, *own])), told)
+    found = _with_value(found, visits, origins, params)
     found = with_own(connection, with_extra(found, params, as_of), params)
     declared = [f for table in params.extra_factors for f in table.factors] + list(params.own_factors)
     ordered = ["person_id", "origin", *[f.name for f in (*PERSON_FACTORS, *declared)]]
     return found.reindex(columns=ordered).sort_values(["origin", "person_id"], ignore_index=True)
+
+
+def _joined(connection, base: ir.Table, parts: list[ir.Table]) -> pd.DataFrame:
+    """The rows of ``base`` with the columns of the matching row of each part, in the order of origin and person.
+
+    The parts are computed one after the other and put into their places, so that the engine never holds the sums of all
+    of them at once, and plans no query of a hundred columns."""
+    order = ibis.window(order_by=["origin", "person_id"])
+    kept = keep(connection, "person_base", base.mutate(place=ibis.row_number().over(order)))
+    found = frame_of(kept.order_by("place")).drop(columns="place")
+    places, columns = kept.select("person_id", "origin", "place"), {}
+    for part in parts:
+        rows = frame_of(part.inner_join(places, ["person_id", "origin"]).drop("person_id", "origin"))
+        at = rows.pop("place").to_numpy()
+        for name, values in rows.items():
+            number = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
+            columns[name] = np.full(len(found), np.nan if number else None, float if number else object)
+            columns[name][at] = values.to_numpy(columns[name].dtype)
+    return pd.concat([found, pd.DataFrame(columns, index=found.index)], axis=1)
 
 
 def _to_first_visit(found: pd.DataFrame) -> pd.DataFrame:

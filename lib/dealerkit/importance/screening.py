@@ -33,10 +33,23 @@ CONSTANT_SHARE = 0.99
 #: Levels of fewer persons are joined, so that none of them is shown.
 FEWEST_OF_LEVEL = 30
 OTHER = N_("other")
+_ORDERS = (
+    "accident_count",
+    "warranty_count",
+    "maintenance_count",
+    "repair_count",
+    "inspection_count",
+    "accessory_count",
+    "order_kinds_count",
+    "advisers_count",
+    "labour_hours",
+)
 #: Families of factors → families that are counted into them: an accident order is a visit, and brings its yuan.
-PARTS_OF = {
-    "visits_count": ("accident_count", "warranty_count"),
-    "spend_yuan": ("accident_count", "warranty_count"),
+PARTS_OF = {"visits_count": _ORDERS, "spend_yuan": (*_ORDERS, "accident_yuan")}
+#: Families of factors → families that are bound to them: the last maintenance is no later than the last visit.
+BOUND_TO = {
+    "recency_days": ("maintenance_days_ago", "service_overdue_days_max", "since_service_km_max"),
+    "visits_count": ("visits_count_per_year",),
 }
 _BINS, _FEWEST_PAIRS = 5, 30
 PRIOR_ROWS = 10.0  # as in `stats.woe`
@@ -256,6 +269,7 @@ def _following(
     base = material[numeric].rank(pct=True).fillna(0.5).to_numpy()
     families = {_family(f) for f in defining}
     counted = {part for family in families for part in PARTS_OF.get(family, ())}
+    bound = {part for family in families for part in BOUND_TO.get(family, ())}
     for name in kept:
         rows = material[name].notna().to_numpy()
         if name in defining:
@@ -264,6 +278,8 @@ def _following(
             found[name] = "window"
         elif _family(name) in counted:
             found[name] = "part"
+        elif _family(name) in bound:
+            found[name] = "correlated"
         elif numeric and _canonical(_ranks(material[name][rows]), base[rows]) > limit:
             found[name] = "correlated"
     return found
