@@ -184,12 +184,11 @@ def aggregate(rows: ir.Table, factor: Declared, columns: Mapping[str, Column], w
 
 
 def filled(column: pd.Series, factor: Declared, origins: pd.Series) -> pd.Series:
-    """A factor's column: who has no row counts 0 and sums to 0; where at an origin no row of anybody has a value, the
-    sums at it are unknown."""
+    """A factor's column: who has no row counts 0 and sums to 0; where at an origin nobody has a row (the table does not go
+    back so far), or no row a value, counts and sums at it are unknown."""
     if factor.aggregate == "last" and not pd.api.types.is_numeric_dtype(column):
         return column
     column = column.astype(float)
     if factor.aggregate not in ("count", "sum"):
         return column
-    known = column.notna().groupby(origins).transform("any") | (factor.aggregate == "count")
-    return column.mask(known & column.isna(), 0.0)
+    return column.mask(column.notna().groupby(origins).transform("any") & column.isna(), 0.0)

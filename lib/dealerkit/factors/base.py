@@ -25,6 +25,10 @@ _PERSON = {
     "marketing_consent": "boolean",
     "phone": "string",
     "residential_area": "string",
+    "region": "string",
+    "is_driver": "boolean",
+    "is_payer": "boolean",
+    "household_id": "string",
     "occupation": "string",
     "income_band": "string",
 }
@@ -59,7 +63,10 @@ def base_factors(
     people = ibis.memtable(persons[list(_PERSON)].assign(points=persons["points"].astype(float)), schema=_PERSON)
     first = visits.group_by("person_id").agg(first_visit=visits.day.min())
     seen = beside(people, ["person_id"], first, bought, _recorded(clean, records, params), _around(clean, records))
-    seen = seen.mutate(first_seen=ibis.least(seen.created_on, seen.first_visit, seen.first_bought))
+    seen = seen.mutate(
+        first_seen=ibis.least(seen.created_on, seen.first_visit, seen.first_bought),
+        together=seen.count().over(ibis.window(group_by="household_id")),
+    )
     at = seen.cross_join(when)
     at = at.filter((at.first_seen <= at.origin) | (at.first_seen.isnull() & (at.origin == ibis.literal(as_of))))
     now = at.origin == ibis.literal(as_of)
@@ -70,6 +77,10 @@ def base_factors(
     late = {
         "records_count": at.records_count,
         "residential_area": at.residential_area,
+        "region": at.region,
+        "is_driver": at.is_driver.cast("int64"),
+        "is_payer": at.is_payer.cast("int64"),
+        "household_persons_count": at.household_id.notnull().ifelse(at.together, 1),
         "contact_persons_count": at.contact_persons_count,
         "member_level": at.member_level,
         "points_count": at.points,

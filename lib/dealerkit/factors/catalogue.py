@@ -23,6 +23,10 @@ BASIC = (
     F("source_channel", "basic", N_("Channel of origin"), N_("customer source of the record, from the day it was created")),
     D("records_count", "basic", N_("Records in the sources"), N_("customer records joined into the person")),
     D("residential_area", "basic", N_("Residential area"), N_("as delivered")),
+    D("region", "basic", N_("Region"), N_("as delivered")),
+    D("is_driver", "basic", N_("Known as a driver"), N_("1 if a contact or a visit names the person as who brought a car")),
+    D("is_payer", "basic", N_("Known as a payer"), N_("1 if a contact names the person as who pays")),
+    D("household_persons_count", "basic", N_("Persons of the household"), N_("persons on record of the same household, the person among them")),
     D("contact_persons_count", "basic", N_("Contact persons"), N_("drivers, payers and household members tied to the person or the cars")),
 )
 ATTRIBUTES = (
