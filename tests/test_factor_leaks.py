@@ -93,9 +93,14 @@ def made(clean_of, given: dict[str, list[dict]]) -> tuple[pd.DataFrame, pd.DataF
     found = identity.identify(connection, clean, PARAMS, DAY)
     panel = factors.person_factors(connection, clean, found.persons, found.records, found.cars, [BEFORE, DAY], DAY, PARAMS, extras)  # fmt: skip
     cars = factors.car_panel(connection, clean, found.records, found.cars, panel, DAY).to_pandas()
-    who = found.records.drop_duplicates("person_id").set_index("person_id")["customer_id"]
-    panel.insert(0, "who", panel["person_id"].map(who))
+    panel.insert(0, "who", panel["person_id"].map(named(found.records)))
     return panel, cars
+
+
+def named(records: pd.DataFrame) -> pd.Series:
+    """Customer number of each person: contact persons are records too, and may turn out to be a customer."""
+    own = records[~records["customer_id"].str.contains(":")]
+    return own.drop_duplicates("person_id").set_index("person_id")["customer_id"]
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +249,6 @@ def test_an_origin_alone_gives_the_same(clean_of, plain):
     connection, clean = clean_of({name: table for name, table in world().items() if name in tables.TABLES})
     found = identity.identify(connection, clean, PARAMS, DAY)
     panel = factors.person_factors(connection, clean, found.persons, found.records, found.cars, [BEFORE], DAY, PARAMS)
-    who = found.records.drop_duplicates("person_id").set_index("person_id")["customer_id"]
-    panel.insert(0, "who", panel["person_id"].map(who))
+    panel.insert(0, "who", panel["person_id"].map(named(found.records)))
     names = ["who", *(f.name for f in PERSON_FACTORS)]
     pd.testing.assert_frame_equal(at_before(plain[0], "who")[names], at_before(panel, "who")[names])

@@ -29,10 +29,10 @@ def dealer() -> dict[str, list[dict]]:
     """A holds two cars and came five times up to the day, B is a company with a car and one visit, C never came."""
     return {
         "customers": rows(
-            "customer_id customer_type name gender birth_date phone created_on member_level points marketing_consent occupation income_band source_channel residential_area email address employer credit_grade service_level lifestyle account_manager_id",
-            ("A", "person", "张三", "m", "1986-07-01", "13800000001", "2020-01-01", "gold", 120, "yes", "nurse", "low", "web", "Pine", "a@b.cn", None, "Blue", "B", "VIP", "family", "M1"),
-            ("B", "company", "ACME", None, None, None, "2024-01-10", None, None, None, None, None, None, None, None, None, None, None, None, None, None),
-            ("C", "person", "李四", "f", "1986-06-30", "13800000003", None, None, None, "no", None, None, None, None, None, "Old Dock 1", "Blue", None, None, None, None),
+            "customer_id customer_type name gender birth_date phone created_on member_level points marketing_consent occupation income_band source_channel residential_area email address employer credit_grade service_level lifestyle account_manager_id region",
+            ("A", "person", "张三", "m", "1986-07-01", "13800000001", "2020-01-01", "gold", 120, "yes", "nurse", "low", "web", "Pine", "a@b.cn", None, "Blue", "B", "VIP", "family", "M1", "North"),
+            ("B", "company", "ACME", None, None, None, "2024-01-10", None, None, None, None, None, None, None, None, None, None, None, None, None, None, None),
+            ("C", "person", "李四", "f", "1986-06-30", "13800000003", None, None, None, "no", None, None, None, None, None, "Old Dock 1", "Blue", None, None, None, None, None),
         ),
         "vehicles": rows(
             "vin customer_id series energy_type list_price_yuan purchased_on sold_here warranty_ends_on insurance_ends_on warranty_km finance_ends_on purchase_price_yuan",
@@ -121,7 +121,7 @@ A_NOW = {
     "contacts_count_12m": 3, "complaints_count_12m": 1, "care_calls_count_12m": 1, "survey_score_last": 6, "survey_score_mean_24m": 7, "contact_days_ago": 29,
     "campaigns_count_12m": 1, "campaign_response_share_24m": 0.5,
     # what was added to the library later
-    "source_channel": "web", "residential_area": "Pine", "contact_persons_count": 1, "credit_grade": "B", "service_level": "VIP", "lifestyle": "family",
+    "source_channel": "web", "residential_area": "Pine", "region": "North", "is_driver": 0, "is_payer": 0, "household_persons_count": 1, "contact_persons_count": 1, "credit_grade": "B", "service_level": "VIP", "lifestyle": "family",
     "has_email": 1, "has_address": 0, "has_account_manager": 1, "profile_filled_share": 7 / 8, "has_employer": 1, "colleagues_count": 1,
     "visits_count_3m": 1, "visits_count_6m": 2, "visits_count_36m": 4, "spend_yuan_6m": 1200, "spend_yuan_last": 200, "insurer_paid_share_24m": 200 / 1600,
     "warranty_paid_share_24m": 300 / 1600, "discounted_visits_share_24m": 0.25, "labour_hours_24m": 0.5, "order_kinds_count_24m": 3, "accessory_count_24m": 0,

@@ -258,4 +258,5 @@ def test_the_own_factors_of_the_demo_are_filled(demo, demo_persons):
     assert panel["tyre_jobs_count_24m"].sum() > 20
     assert panel["late_visits_share_24m"].between(0, 1).sum() > 100
     told = views.coverage(panel, chosen, Translator("en"))
-    assert told["factors"].sum() == len(factors.PERSON_FACTORS) + len(chosen.own_factors)
+    extra = [factor for table in chosen.extra_factors for factor in table.factors]
+    assert told["factors"].sum() == len(factors.PERSON_FACTORS) + len(chosen.own_factors) + len(extra)

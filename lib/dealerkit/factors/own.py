@@ -170,7 +170,7 @@ def with_own(connection, frame: pd.DataFrame, params: Params) -> pd.DataFrame:
     """The factors of persons with the own ones as the params have them: those of `event_factors`, which are columns of
     ``frame``, filled, and the formulas added.
 
-    Who has no event counts 0 and sums to 0; where no event of anybody has a value, the sums of that origin are unknown.
+    Who has no event counts 0 and sums to 0, where anybody has one at that origin (`aggregates.filled`).
     """
     for own in params.own_factors:
         if own.formula:
