@@ -675,10 +675,14 @@ def test_clean_never_touches_data(built):
     built.write("data/state/demo/ids.parquet", "state")
     kept = {n: c for n, c in built.files().items() if not n.startswith(("build/", "reports/"))}
     built.write("build/second/x", "")
+    lists = {"reports/demo/fixlist.xlsx": "filled in", "reports/second/fixlist.xlsx": "filled in as well"}
+    for name, content in lists.items():
+        built.write(name, content)
     assert built.make("clean", "DEALER=demo").returncode == 0
-    assert {n for n in built.files() if n.startswith(("build/", "reports/"))} - {"build/second/x"} == set()
+    assert {n for n in built.files() if n.startswith(("build/", "reports/"))} == {"build/second/x", *lists}
     assert built.make("clean").returncode == 0
-    assert built.files() == kept
+    assert {n: c for n, c in built.files().items() if n not in lists} == kept
+    assert all((built.folder / name).read_text(encoding="utf-8") == content for name, content in lists.items())
 
 
 @pytest.mark.parametrize("name", ["../data", ".", "..", "x/../../data"])
