@@ -47,7 +47,7 @@ WINDOWS = {
     "": N_("at the origin"),
 }
 _UNIT = "|".join(unit for unit in UNITS if unit not in ("flag", "text"))
-_HOW = r"ago|left|mean|median|min|max|trend|per_[a-z]+|to_[a-z_]+"
+_HOW = r"ago|left|overdue|mean|median|min|max|trend|per_[a-z]+|to_[a-z_]+"
 #: ``<what>_<unit>[_<how>][_<window>]``; a state that is true or not, or a text, has no unit in its name.
 NAME = re.compile(
     rf"(?:(?P<what>[a-z][a-z0-9]*(?:_[a-z0-9]+)*?)_)?(?P<unit>{_UNIT})(?P<how>(?:_(?:{_HOW}))*)(?:_(?P<window>\d+m|all|last))?"
