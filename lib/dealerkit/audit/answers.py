@@ -180,7 +180,13 @@ def suspects(audited, t) -> pd.DataFrame:
         )
         rows.append(
             {"number": row["number"], "role": t.text(ROLES[row["role"]]), "finding": t.text(test.message)}
-            | {"cases": row["cases"], "of": row["of"], "effect": effect, "p_adjusted": row["p_adjusted"]}
+            | {"cases": row["cases"], "of": row["of"], "effect": effect, "p_adjusted": _rate(row["p_adjusted"], t)}
             | {"verdict": t.text(N_("look into it") if test.accuses else N_("no fault"))}
         )
     return pd.DataFrame(rows, columns=["number", "role", "finding", "cases", "of", "effect", "p_adjusted", "verdict"])
+
+
+def _rate(rate: float, t) -> str:
+    """A rate of false findings in words: far from nought, nought itself says too much."""
+    least = 0.001
+    return t.say(N_("under {least:share}"), least=least) if rate < least else t.value(rate, "share")

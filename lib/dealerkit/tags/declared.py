@@ -141,7 +141,7 @@ T = Tag
 #: Every tag of the kit. What asks for action first stands first within its class.
 TAGS: tuple[Tag, ...] = (
     # who
-    T("company", "who", N_("Company"), N_("a company or other organisation"),
+    T("company", "who", N_("Company customer"), N_("a company or other organisation"),
       lambda r: r.when(r.is_company, r.created_ago), ("is_company",)),
     T("fleet", "who", N_("Fleet"), N_("{fleet_cars:count} cars in hand or more"),
       lambda r: r.when(r.cars_held >= r.params.identity.fleet_cars, r.fleet_ago), ("cars_held",)),
