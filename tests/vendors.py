@@ -194,7 +194,7 @@ def canonical(lang: str, customers: int, seed: int) -> dict[str, pd.DataFrame]:
     got: dict[str, pd.DataFrame] = {}
 
     class Kept:
-        def __init__(self, folder, faults):
+        def __init__(self, folder, faults, faulty, month):
             self.lang = lang
 
         def add(self, block, frames, truth, rng):

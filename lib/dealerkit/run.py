@@ -38,7 +38,10 @@ __all__ = ["Action", "Card", "Col", "Run", "open_run"]
 #: How a step between two values is written, where not like the values.
 _STEP_KINDS = {"share": "points", "score": "number", "persons": "count"}
 #: Columns that put the rows of a derived table in an order, the first ones first.
-_ORDERING = ("table", "check", "person_id", "origin", "vin", "file", "row", "source", "customer_id", "tag", "value")
+_ORDERING = (
+    *("table", "check", "person_id", "origin", "vin", "file", "row", "key", "column", "how", "source", "customer_id"),
+    *("tag", "evidence", "seen_on", "kind", "other_person_id", "value"),
+)
 
 
 def project_root() -> Path:
