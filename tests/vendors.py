@@ -197,8 +197,8 @@ def canonical(lang: str, customers: int, seed: int) -> dict[str, pd.DataFrame]:
         def __init__(self, folder, faults, faulty, month):
             self.lang = lang
 
-        def add(self, block, frames, truth, rng):
-            got.update({name: frame.copy() for name, frame in frames.items()})
+        def add(self, block, made, rng):
+            got.update({name: frame.copy() for name, frame in made.frames.items()})
 
         def close(self):
             pass

@@ -176,8 +176,11 @@ def memory_changed(before: dict, now: dict, as_of: str) -> bool:
 
 def built_as_of(build: str) -> str:
     """The day of the report that stands in the build folder, or nothing."""
-    fact = _read_json(f"{build}/10-audit/facts.json").get("as_of")
-    return str(fact.get("value", "")) if isinstance(fact, dict) else ""
+    for folder in _listed(build):
+        fact = _read_json(f"{build}/{folder}/facts.json").get("as_of")
+        if isinstance(fact, dict):
+            return str(fact.get("value", ""))
+    return ""
 
 
 # ---- code ------------------------------------------------------------------------------------------------------
