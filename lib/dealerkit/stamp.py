@@ -176,7 +176,7 @@ def memory_changed(before: dict, now: dict, as_of: str) -> bool:
 
 def built_as_of(build: str) -> str:
     """The day of the report that stands in the build folder, or nothing."""
-    for folder in _listed(build):
+    for folder in (name for name in _listed(build) if name[:2].isdigit()):
         fact = _read_json(f"{build}/{folder}/facts.json").get("as_of")
         if isinstance(fact, dict):
             return str(fact.get("value", ""))
