@@ -48,7 +48,7 @@ FIRST = (
     "PIL.PpmImagePlugin",
 )
 #: … and, besides what the notebooks name, what some of them and all pages need, while there is nothing else to do.
-LATER = ("dealerkit.chain.pages", "dealerkit.chain.cost", "sklearn.ensemble")
+LATER = ("dealerkit.chain.pages", "dealerkit.chain.cost", "sklearn.ensemble", "splink")
 
 
 def named(notebook: Path) -> list[str]:
