@@ -372,7 +372,7 @@ def test_the_page_shows_no_small_number_and_what_changed(worked):
     }
     shown = views.table(tags.Tagged(made.rows, counts, ()), people, last, params(own_tags=OWN), Translator("en"))
     by_label = shown.set_index("label")["change"]
-    assert by_label[["Company", "Fleet", "Several cars", "Prospect", "Active"]].tolist() == [
+    assert by_label[["Company customer", "Fleet", "Several cars", "Prospect", "Active"]].tolist() == [
         "–",
         "▼ 2",
         "–",
