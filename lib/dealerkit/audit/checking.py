@@ -154,6 +154,7 @@ def quarantine(checked: Checked) -> ir.Table:
 
 
 def merged(checked: Checked) -> ir.Table:
+    """Rows that say what another one says, with the file and row of the one that stays."""
     rows = checked.records.filter(checked.records["_fate"] == "merged")
     into = {"into_file": ibis.null("string"), "into_row": ibis.null("int64")}
     if "x_into_row" in rows.columns:
