@@ -276,6 +276,18 @@ def test_the_scan_finds_what_is_planted():
     }
 
 
+def test_the_leak_gate_knows_the_keys_of_further_tables(flow):
+    known = set(pq.read_table(flow.build / "10-audit/personal_values.parquet")["value"].to_pylist())
+    keys = [
+        re.sub(r"[^0-9A-Z]", "", value.upper())
+        for path in (flow.build / "10-audit").glob("raw_extra_*.parquet")
+        for column in personal_columns(path)
+        for value in pq.read_table(path, columns=[column])[column].to_pylist()
+        if value
+    ]
+    assert len(keys) > 1000 and set(keys) <= known
+
+
 def test_nobody_is_named_anywhere(flow):
     values = personal_values(flow.build)
     assert len(values) > 5000

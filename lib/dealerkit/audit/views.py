@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
@@ -66,18 +68,26 @@ NOT_FOUND = {
 }
 
 
-def personal_values(raw: dict[str, ir.Table], corrected: pd.DataFrame) -> ir.Table:
+def personal_values(
+    raw: dict[str, ir.Table], corrected: pd.DataFrame, further: Mapping[str, ir.Table] | None = None
+) -> ir.Table:
     """Every phone, ID, plate, VIN and e-mail that was delivered, or sent back by staff, as letters and digits in
     capitals, each once: what the leak gate looks candidates up in. Values under six characters would match ordinary
-    words and are left out."""
-    found = []
+    words and are left out. Of ``further`` tables, whose columns nobody declared, those are the keys."""
     answers = [(name, _answers(rows)) for name, rows in corrected.groupby("table") if name in raw]
-    for name, rows in [*raw.items(), *answers]:
-        for column in tables.table(name).columns:
-            if column.personal in ("phone", "id", "plate", "vin", "email") and column.name in rows.columns:
-                value = rows[column.name].re_replace(r"[^0-9A-Za-z]", "").upper()
-                value = value.re_replace(r"^(?:00)?86(1\d{10})$", r"\1") if column.personal == "phone" else value
-                found.append(rows.select(value=value).filter((_.value.length() >= 6) & _.value.re_search(r"\d")))
+    places = [
+        (rows, column.name, column.personal)
+        for name, rows in [*raw.items(), *answers]
+        for column in tables.table(name).columns
+        if column.personal in ("phone", "id", "plate", "vin", "email") and column.name in rows.columns
+    ]
+    keys = ("vin", "plate", "phone")
+    places += [(rows, key, key) for rows in (further or {}).values() for key in keys if key in rows.columns]
+    found = []
+    for rows, name, kind in places:
+        value = rows[name].re_replace(r"[^0-9A-Za-z]", "").upper()
+        value = value.re_replace(r"^(?:00)?86(1\d{10})$", r"\1") if kind == "phone" else value
+        found.append(rows.select(value=value).filter((_.value.length() >= 6) & _.value.re_search(r"\d")))
     return ibis.union(*found, distinct=True) if len(found) > 1 else found[0].distinct()
 
 

@@ -84,23 +84,7 @@ def _limit(car: dict, t) -> str:
 def _visits(events: pd.DataFrame, t) -> str:
     if events.empty:
         return fragments.note(t.text("No visit is on record."))
-    frame = events.head(sheets.EVENTS)
-    frame = frame.assign(
-        day=[sheets.day(on, t) for on in frame["day"]],
-        paid=[sheets.paid(yuan, t) for yuan in frame["yuan"]],
-        detail=sheets.or_dash(frame["detail"]),
-    )
-    columns = [
-        Col("day", t.text("Day")),
-        Col("what", t.text("Event")),
-        Col("detail", t.text("Details")),
-        Col("paid", t.text("Amount")),
-    ]
-    more = len(events) - len(frame)
-    rest = (
-        fragments.note(t.say(N_("{n:count|earlier event is|earlier events are} not listed."), n=more)) if more else ""
-    )
-    return fragments.table(frame, columns, t) + rest
+    return sheets.happened(events, None, t)
 
 
 def _owners(known: CarProfile, t) -> str:

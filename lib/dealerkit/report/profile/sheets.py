@@ -97,11 +97,10 @@ def left_over(left_work: pd.DataFrame, names: Mapping[str, str], t, with_car: bo
     return fragments.heading(t.text("Work left over")) + fragments.table(frame.head(EVENTS), columns, t)
 
 
-def happened(events: pd.DataFrame, names: Mapping[str, str], t) -> str:
-    """What happened, the latest first."""
+def happened(events: pd.DataFrame, names: Mapping[str, str] | None, t) -> str:
+    """What happened, the latest first; with the car it happened to where ``names`` gives what cars are called."""
     frame = events.head(EVENTS)
     frame = frame.assign(
-        car=_cars(frame, names),
         detail=or_dash(frame["detail"]),
         day=[day(on, t) for on in frame["day"]],
         paid=[paid(yuan, t) for yuan in frame["yuan"]],
@@ -110,9 +109,11 @@ def happened(events: pd.DataFrame, names: Mapping[str, str], t) -> str:
         Col("day", t.text("Day")),
         Col("what", t.text("Event")),
         Col("detail", t.text("Details")),
-        Col("car", t.text("Car")),
         Col("paid", t.text("Amount")),
     ]
+    if names is not None:
+        frame = frame.assign(car=_cars(frame, names))
+        columns.insert(3, Col("car", t.text("Car")))
     more = len(events) - len(frame)
     rest = (
         fragments.note(t.say(N_("{n:count|earlier event is|earlier events are} not listed."), n=more)) if more else ""
