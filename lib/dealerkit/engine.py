@@ -76,12 +76,15 @@ def keep(connection, name: str, expression: ir.Table) -> ir.Table:
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
     """No garbage collection for a while: looking for cycles among millions of cells or the nodes of expressions takes
-    as long as the work itself, and finds next to none."""
+    as long as the work itself, and finds next to none. Nor afterwards, in a process that makes one page and has frozen
+    what it began with."""
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if gc.get_freeze_count():
+            gc.freeze()
         if was:
             gc.enable()
 

@@ -7,6 +7,7 @@ same tables saved. No kernel, no notebook written, no page. With `--cells N` it 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import re
@@ -57,8 +58,10 @@ def main() -> None:
     args = parser.parse_args()
     root = Path.cwd()
     os.environ |= {"DEALERKIT_ROOT": str(root), "MPLBACKEND": "agg"}
+    gc.disable()  # as the chain imports
     from dealerkit import run as shown
 
+    gc.enable()
     shown.display = lambda *a, **k: None  # outside of a notebook it would print
     print(f"imports {time.process_time():.2f}")
     for dealer in args.dealers:
