@@ -74,7 +74,7 @@ def context(table: Table, parents: Parents, as_of: date, params: Params) -> ir.T
         base = with_ranks(base, table, sources, table.name in parents.repeated.across_sources)
     if table.name == "service_orders":
         base = _with_visit_before(base, params, as_of)
-    beside = _Beside(base)
+    beside = _Beside(base, parents)
     _add_parents(beside, table, parents)
     if add := _ADDED.get(table.name):
         add(beside, parents, params)
@@ -103,8 +103,15 @@ def _limits(table: Table, parents: Parents, as_of: date, params: CheckParams) ->
 class _Beside:
     """Rows with what is looked up for them, put beside them in one chain of joins."""
 
-    def __init__(self, base: ir.Table):
+    def __init__(self, base: ir.Table, parents: Parents):
         self.base, self._joined, self._found = base, base, []
+        self._parents: Parents = parents
+        self._of_parents: dict[tuple[str, str], dict[str, str]] = {}
+
+    def add_of(self, parent: str, by: str, columns: dict[str, str]) -> None:
+        """Look up columns of the clean rows of a parent whose key is in the column ``by``: new name → column. What is
+        asked of one parent by one column is put beside the rows at once."""
+        self._of_parents.setdefault((parent, by), {}).update(columns)
 
     def add(self, other: ir.Table, on: dict[str, ir.Value]) -> None:
         """Look up the columns of ``other``, at most one row of which has the values ``on``: its column → value of the base."""
@@ -124,6 +131,9 @@ class _Beside:
 
     def rows(self, fixed: dict[str, ir.Value]) -> ir.Table:
         """The rows with all that was found, and with the same for every row or made from it alone."""
+        for (parent, by), columns in self._of_parents.items():
+            key = tables.table(parent).key[0]
+            self.add(self._parents.clean[parent].select(key, **columns), {key: self.base[by]})
         if not self._found and not fixed:
             return self.base
         found = {name: self._joined[name] for names in self._found for name in names}
@@ -243,9 +253,11 @@ def _add_parents(beside: _Beside, table: Table, parents: Parents) -> None:
             names = {f"{name}_{column.name}": name for name in _OF_VIN}
             beside.add(parents.vins.rename(names), {"x_vin": base[column.name]})
         if column.ref in parents.keys:
-            key = tables.table(column.ref).key[0]
-            known = parents.keys[column.ref].mutate(**{f"x_ref_{column.name}": _[key]})
-            beside.add(known, {key: base[column.name]})
+            parent, found = tables.table(column.ref), f"x_ref_{column.name}"
+            if parent.date is None:  # then no rows but the clean ones have keys
+                beside.add_of(parent.name, column.name, {found: parent.key[0]})
+            else:
+                beside.add(parents.keys[parent.name].mutate(**{found: _[parent.key[0]]}), {parent.key[0]: base[column.name]})
 
 
 def _add_phone_of_staff(beside: _Beside, parents: Parents) -> None:
@@ -281,8 +293,7 @@ def _add_to_vehicles(beside: _Beside, parents: Parents, params: CheckParams) -> 
     base = beside.base
     beside.add_count("x_plate_cars", {"plate": base.plate}, where=base.disposed_on.isnull())
     if "customers" in parents.clean:
-        owners = parents.clean["customers"].select("customer_id", x_owner_type=_.customer_type)
-        beside.add(owners, {"customer_id": base.customer_id})
+        beside.add_of("customers", "customer_id", {"x_owner_type": "customer_type"})
         beside.add_count("x_owner_cars", {"customer_id": base.customer_id}, least=params.max_cars_per_person)
     if (seen := _seen(parents, "vin", ("contacts", "sales_orders", "service_orders"))) is not None:
         beside.add(seen, {"vin": base.vin})
@@ -290,8 +301,7 @@ def _add_to_vehicles(beside: _Beside, parents: Parents, params: CheckParams) -> 
 
 def _add_to_contacts(beside: _Beside, parents: Parents, params: CheckParams) -> None:
     if "customers" in parents.clean:
-        phones = parents.clean["customers"].select("customer_id", x_owner_phone=_.phone)
-        beside.add(phones, {"customer_id": beside.base.customer_id})
+        beside.add_of("customers", "customer_id", {"x_owner_phone": "phone"})
 
 
 def _add_to_leads(beside: _Beside, parents: Parents, params: CheckParams) -> None:
@@ -313,11 +323,9 @@ def _add_to_sales(beside: _Beside, parents: Parents, params: CheckParams) -> Non
     base, clean = beside.base, parents.clean
     beside.add_count("x_vin_sales", {"vin": base.vin})
     if "customers" in clean:
-        births = clean["customers"].select("customer_id", x_birth_date=_.birth_date)
-        beside.add(births, {"customer_id": base.customer_id})
+        beside.add_of("customers", "customer_id", {"x_birth_date": "birth_date"})
     if "vehicles" in clean:
-        cars = clean["vehicles"].select("vin", x_list_price_yuan=_.list_price_yuan, x_purchased_on=_.purchased_on)
-        beside.add(cars, {"vin": base.vin})
+        beside.add_of("vehicles", "vin", {"x_list_price_yuan": "list_price_yuan", "x_purchased_on": "purchased_on"})
 
 
 def _add_to_visits(beside: _Beside, parents: Parents, params: CheckParams) -> None:
@@ -328,7 +336,7 @@ def _add_to_visits(beside: _Beside, parents: Parents, params: CheckParams) -> No
     beside.add(_same_odometers(base, params), {"vin": base.vin, "odometer_km": base.odometer_km})
     if "vehicles" in clean:
         names = ("warranty_ends_on", "warranty_km", "purchased_on", "disposed_on", "plate")
-        beside.add(clean["vehicles"].select("vin", **{f"x_{n}": _[n] for n in names}), {"vin": base.vin})
+        beside.add_of("vehicles", "vin", {f"x_{name}": name for name in names})
     if "sales_orders" in clean:
         sales = clean["sales_orders"].drop_null("trade_in_vin")
         traded = sales.group_by("trade_in_vin").agg(x_traded_in_on=_.delivered_on.max())
@@ -376,8 +384,7 @@ def _add_to_interactions(beside: _Beside, parents: Parents, params: CheckParams)
     reached = reached.agg(x_phone_customers=_.customer_id.nunique())
     beside.add(reached.filter(_.x_phone_customers > params.max_customers_per_phone), {"phone": base.phone})
     if "customers" in parents.clean:
-        files = parents.clean["customers"].select("customer_id", x_file_phone=_.phone, x_file_phone_alt=_.phone_alt)
-        beside.add(files, {"customer_id": base.customer_id})
+        beside.add_of("customers", "customer_id", {"x_file_phone": "phone", "x_file_phone_alt": "phone_alt"})
     here = _visits(parents, "customer_id")
     if here is not None:
         asked = base.filter(base.kind == "survey").select(*_PLACE, "interaction_id", "customer_id", day=_["at"].date())
