@@ -137,6 +137,7 @@ A = N_("word")
 def f(t, run, x):
     t.text("lower")
     run.say("Lost {n:count}", n=3)
+    run.say("{n:count|car is lost.|cars are lost.}", n=2)
     run.say("yes, it is" if x else "no, it is not")
     run.card("Active customers", "{n:count}", direction="better", note="seen " "lately")
     run.gap("Forecast", why="no data", remedy=f"bring {x}")
@@ -162,7 +163,7 @@ def test_messages_are_collected_from_code_notebooks_and_templates(tmp_path):
     declared = set(strings.collect([]))
     assert "still held as far as known" in declared
     assert set(strings.collect([tmp_path])) - declared == {
-        "word", "lower", "Lost {n:count}", "yes, it is", "no, it is not", "Active customers", "seen lately", "Forecast",
+        "word", "lower", "Lost {n:count}", "{n:count|car is lost.|cars are lost.}", "yes, it is", "no, it is not", "Active customers", "seen lately", "Forecast",
         "no data", "A finding", "# Title\n\nProse.", "One in {n:number}", "It is so.", "Skip to it",
         "Heading", "Other",
     }  # fmt: skip

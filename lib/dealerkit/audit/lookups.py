@@ -257,7 +257,9 @@ def _add_parents(beside: _Beside, table: Table, parents: Parents) -> None:
             if parent.date is None:  # then no rows but the clean ones have keys
                 beside.add_of(parent.name, column.name, {found: parent.key[0]})
             else:
-                beside.add(parents.keys[parent.name].mutate(**{found: _[parent.key[0]]}), {parent.key[0]: base[column.name]})
+                beside.add(
+                    parents.keys[parent.name].mutate(**{found: _[parent.key[0]]}), {parent.key[0]: base[column.name]}
+                )
 
 
 def _add_phone_of_staff(beside: _Beside, parents: Parents) -> None:

@@ -23,6 +23,8 @@ SPEAKERS = {"say", "say_known", "headline", "lead", "figure", "card", "todo", "g
 #: Arguments of those that hold a name or a choice.
 NOT_MESSAGES = {"direction", "kind", "origin", "name", "size", "table", "fact", "x", "y"}
 _NAME_LIKE = re.compile(r"[a-z0-9_.\-]*")
+#: The place of a value without words of its own ({n:count|car|cars} has some).
+_PLACE = re.compile(r"\{[^{}|]*\}")
 _TEMPLATE_CALL = re.compile(r"\b_\((\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')\)")
 
 
@@ -139,9 +141,7 @@ def _code_messages(source: str, where: str) -> Iterator[str]:
         elif called in SPEAKERS:
             texts = [t for arg in node.args for t in _constants(arg)]
             texts += [t for k in node.keywords if k.arg not in NOT_MESSAGES for t in _constants(k.value)]
-            yield from (
-                t for t in texts if not _NAME_LIKE.fullmatch(t) and re.search(r"[A-Za-z]", re.sub(r"\{[^{}]*\}", "", t))
-            )
+            yield from (t for t in texts if not _NAME_LIKE.fullmatch(t) and re.search(r"[A-Za-z]", _PLACE.sub("", t)))
 
 
 def _constants(node: ast.expr) -> Iterator[str]:
