@@ -389,6 +389,55 @@ def test_codes_that_nothing_is_known_of_are_marked(tmp_path):
     )
 
 
+def strangers() -> dict[str, str]:
+    """Files that are no table of the kit's: of cars, of customers, of phones, and of nobody."""
+    rows = small_dealer(40)
+    cars, people = rows["vehicles.csv"], rows["customers.csv"]
+    policies = [[f"PX-{i}", r[0], f"202{4 + i % 2}-0{1 + i % 9}-11", 3000 + i] for i, r in enumerate(cars)]
+    return {
+        "Policies 2025__csv": table("Policy,Frame,Start,Premium CNY", policies),
+        "wallet__csv": table("id,Who,Balance,Tier", [[i, r[0], i * 10, i % 3] for i, r in enumerate(people)]),
+        "停车__csv": table("lot,mobile,hours in", [[f"lot {i % 4}", r[2], i % 5] for i, r in enumerate(people)]),
+        "menu__csv": table("dish,price,weight", [[f"dish {i}", i, i * 2] for i in range(40)]),
+    }
+
+
+def test_a_file_of_customers_or_cars_that_is_no_table_gets_a_hint(commands, tmp_path):
+    code, said = new(commands, "x", folder(tmp_path / "raw", **small(), **strangers()))
+    assert code == 0
+    hinted = re.findall(r"^  (\S.*): its column (.+) looks like (.+)$", said, re.M)
+    assert sorted(hinted) == [
+        ("Policies 2025.csv", "Frame", "VINs"),
+        ("wallet.csv", "Who", "customer numbers"),
+        ("停车.csv", "mobile", "phone numbers"),
+    ]
+    assert "menu.csv: its headers are those of no table" in said
+    assert not [r for r in small_dealer(40)["customers.csv"] if r[1] in said or r[2] in said]
+    # what is printed is what stands in the params, and with the # taken away it is read
+    path = tmp_path / "params/x.yaml"
+    head, _, comment = path.read_text(encoding="utf-8").partition("# extra_factors:")
+    snippet = "extra_factors:" + re.sub(r"(?m)^# ", "", comment)
+    assert all(f"  {line}" in said.splitlines() for line in snippet.rstrip().splitlines())
+    path.write_text(head + snippet, encoding="utf-8")
+    made = params.load(path)
+    told = {t.name: (t.file, t.key, t.key_header, t.date or t.known_from) for t in made.extra_factors}
+    assert told == {
+        "policies": ("Policies 2025.csv", "vin", "Frame", "Start"),
+        "wallet": ("wallet.csv", "customer_id", "Who", "export"),
+        "further_table": ("停车.csv", "phone", "mobile", "export"),
+    }
+    read = ingest(made, tmp_path / "data/raw/x", tmp_path / "out")
+    assert {e.name: e.rows for e in read.extras} == dict.fromkeys(told, 40)
+
+
+def test_numbers_that_are_nobodys_get_no_hint(tmp_path):
+    """Customer numbers by the header, of another system or of too few rows; and a file that feeds a table."""
+    elsewhere = table("客户号,额度 x,面", [[f"Z{i}", i * 10, i] for i in range(40)])
+    few = table("Who,Balance,Tier", [[f"C{i:04d}", i * 10, i] for i in range(5)])
+    proposal = propose("x", folder(tmp_path / "raw", elsewhere__csv=elsewhere, few__csv=few, **small()))
+    assert not proposal.text.further and "extra_factors" not in str(proposal.text)
+
+
 # ---- parts -------------------------------------------------------------------------------------------------------
 
 

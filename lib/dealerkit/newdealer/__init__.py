@@ -87,7 +87,7 @@ def propose(dealer: str, folder: Path) -> Proposal:
         sheets, unread, names = _sheets(blank, folder)
         readings = read(together(sheets))
         _refuse(dealer, readings, unread)
-        patterns = {i: p for i, r in enumerate(readings) if r.tables and (p := _pattern(r.sheet, names))}
+        patterns = {i: p for i, r in enumerate(readings) if (p := _pattern(r.sheet, names))}
         needed = {i: _needed(r) for i, r in enumerate(readings)}
         text = write.compose(dealer, readings, unread, patterns, needed)
         more = _checked(dealer, text, folder, readings)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from dealerkit import tables
 from dealerkit.audit.views import SWITCHES_ON
+from dealerkit.newdealer import further
 from dealerkit.newdealer.fit import codes, fit
 from dealerkit.newdealer.match import Match, Reading
 from dealerkit.newdealer.sheets import PATTERNS, Sheet, Values, shown
@@ -19,6 +20,7 @@ _COMMENTS_AT = 46
 #: A code value seen less often is not listed: it may be a slip, or somebody's name in the wrong column.
 _LEAST_SEEN = 5
 _MOST_OPEN = 12
+_PERHAPS = "Perhaps tables of your own about customers or cars"
 #: What a comment begins with → count of `Found`.
 _MARKS = {"sure": "sure", "guessed": "guessed", "?": "open"}
 
@@ -44,11 +46,13 @@ class Text:
         lines: of the file.
         found: one `Found` per reading, in order.
         marked: of all lines.
+        further: sheets that feed nothing and could be joined.
     """
 
     lines: list[str] = field(default_factory=list)
     found: list[Found] = field(default_factory=list)
     marked: Found = field(default_factory=Found)
+    further: list[further.Hint] = field(default_factory=list)
 
     def add(self, text: str, comment: str = "") -> None:
         """A line, its comment beginning where the others begin; counted by the mark that the comment begins with."""
@@ -134,7 +138,18 @@ def compose(
             ]
         text.found.append(text.marked.since(marked))
     _rest(text, fed, readings, unread)
+    text.further = further.hints(
+        readings, {at: _file(reading, patterns.get(at)) for at, reading in enumerate(readings)}
+    )
+    if text.further:
+        text.lines += ["", f"# {_PERHAPS}; take the # in front away to have them joined:"]
+        text.lines += [f"# {line}" for line in further.snippet(text.further, quoted)]
     return text
+
+
+def _file(reading: Reading, pattern: str | None) -> str:
+    """How the params name the files of a reading."""
+    return pattern or escaped(reading.sheet.part.file)
 
 
 def _entries(text: Text, at: int, reading: Reading, pattern: str | None, needed: dict[str, object]) -> None:
@@ -306,6 +321,9 @@ def summary(dealer: str, text: Text, readings: list[Reading], unread: list[tuple
     nothing = [(name_of(r.sheet), "its headers are those of no table") for r in readings if not r.tables] + unread
     if nothing:
         out += ["", "Not read:", *(f"  {name}: {why}" for name, why in nothing)]
+    if text.further:
+        out += ["", f"{_PERHAPS}, of which {written_to} holds this as a comment:"]
+        out += [f"  {line}" for line in (*map(str, text.further), "", *further.snippet(text.further, quoted))]
     missing = missing_tables(readings)
     if missing:
         out += ["", "Nothing was found for:", *(f"  {n}: would switch on {SWITCHES_ON[n]}" for n in missing)]
