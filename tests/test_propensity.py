@@ -263,6 +263,16 @@ def test_values_never_seen_and_missing_ones_get_a_score(model):
         assert score(model, strange, name).between(0, 1).all()
 
 
+def test_a_factor_known_of_one_person_only_is_no_obstacle(train):
+    """Then nobody of the other folds has it: rare attributes, few years of history."""
+    rows = train.assign(rare=train["visits"].where(train["person_id"] == train["person_id"].iloc[0]))
+    rows.loc[rows.index[0], "rare"] = 1.0
+    made = fit(rows, [*FEATURES, "rare"], "is_lost", "recency_days")
+    assert "rare" in made.features
+    known, unknown = score(made, rows.assign(rare=5.0), "trees"), score(made, rows.assign(rare=np.nan), "trees")
+    assert known.between(0, 1).all() and unknown.corr(known) > 0.99
+
+
 def test_above_the_largest_sample_whole_persons_are_drawn(train):
     made = fit(train, FEATURES, "is_lost", "recency_days", largest_sample=1500)
     assert (made.rows_given, made.events) == (3000, made.held_back["outcome"].sum())
