@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from types import SimpleNamespace
 
 import pytest
-from dealerkit.audit import answers, cost
+from dealerkit.audit import answers, cost, views
 from dealerkit.audit.fixers import FIXERS
-from dealerkit.report.translate import Translator
+from dealerkit.report.translate import Translator, fields
 from test_audit import vin
 
 T = Translator("en")
@@ -50,6 +52,48 @@ def test_without_a_value_nothing_is_said_in_yuan(audit_of):
     assert audited.cost.total_yuan is None and audited.results["cost_yuan"].isna().all()
     assert answers.costs(audited, T).empty and answers.by_fixer(audited, T)["yuan"].isna().all()
     assert answers.facts(audited, 1.0, 0.05)["faults_yuan"][0] is None
+
+
+def first_to_mend(audited, t=T) -> list[str]:
+    """The step of the summary, said: request, gain, how."""
+    read = SimpleNamespace(files=[])
+    facts = {name: {"value": value} for name, (value, _, _) in views.facts(audited, read).items()}
+    [(request, gain, how, values)] = views.first_steps(facts, audited.results, t)
+    values = values | {name: fact["value"] for name, fact in facts.items()}
+    return [
+        t.say(part, **{name: values[name] for name, _ in fields(part)}) if part else "" for part in (request, gain, how)
+    ]
+
+
+def test_the_dearest_fault_is_to_be_mended_first(audit_of):
+    """Three cars have no date of purchase, which costs 90 yuan; two phones are missing, one of which costs 100."""
+    cars = [car | {"purchased_on": "2020-05-05" if car["customer_id"] == "C2" else None} for car in GIVEN["vehicles"]]
+    audited = audit_of(GIVEN | {"vehicles": cars}, asked=date(2026, 6, 30), **VALUE)
+    request, gain, how = first_to_mend(audited)
+    assert request == "Mend the fault that costs most: Customers, Phone" and gain == T.value(100, "yuan")
+    worst = audited.results.set_index("check").loc["customers.phone_filled"]
+    assert audited.results["failed"].max() > worst["failed"], "others are more frequent"
+    assert how.startswith(f"{worst['failed']} rows: {T.text(worst['message'])}. Ask for the number at the next contact")
+    assert answers.costs(audited, T)["cost_yuan"][0] == 100, "as the page of the audit shows"
+
+
+def test_without_prices_the_gravest_fault_is_first_and_of_these_the_most_frequent(audit_of):
+    """Three visits without a day, two of no car: they are kept out. Four phones that are missing are but a warning."""
+    people = [{"customer_id": f"C{n}", "name": "王伟"} for n in range(1, 5)]
+    bad = [{"order_id": f"B{n}", "vin": vin(n), "customer_id": f"C{n}", "opened_at": "soon"} for n in (1, 2, 3)]
+    none = [VISIT | {"order_id": f"N{n}", "customer_id": f"C{n}"} for n in (1, 2)]
+    given = GIVEN | {"customers": people, "service_orders": [*GIVEN["service_orders"], *bad, *none]}
+    audited = audit_of(given, asked=date(2026, 6, 30))
+    request, gain, how = first_to_mend(audited)
+    assert request == "Mend the most frequent of the gravest faults: Workshop visits, Opened at" and gain == ""
+    assert how.startswith("3 rows: ")
+    said = first_to_mend(audited, Translator("zh"))
+    assert not re.search("[a-z]{4}", " ".join(said)) and "3" in said[2]
+
+
+def test_where_nothing_fails_nothing_is_to_be_mended(audited):
+    facts = {"top_fault_check": {"value": ""}, "top_fault_yuan": {"value": None}}
+    assert views.first_steps(facts, audited.results, T) == []
 
 
 def test_every_check_that_costs_is_one_of_the_kit(demo):

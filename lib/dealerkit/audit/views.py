@@ -10,11 +10,13 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import tables
+from dealerkit.audit.fixers import remedy_of
 from dealerkit.audit.kinds import ACTIONS, DIMENSION_LABELS, DIMENSIONS, NOT_RECORDS
 from dealerkit.audit.supply import HOW
 from dealerkit.messages import N_
 
 SEVERITIES = {"reject": N_("reject"), "warn": N_("warn"), "info": N_("info")}
+_GRAVITY = {name: place for place, name in enumerate(SEVERITIES)}
 AS_OF_RULES = {
     "asked": N_("the day asked for"),
     "delivered_on": N_("the day of the export by the params"),
@@ -115,9 +117,7 @@ def facts(audited, ingested) -> dict[str, tuple]:
     first_visit = seen["first"]
     # Rows after an earlier day that was asked for are neither usable nor faulty.
     later = audited.rows_cut()
-    # What is merely out of date is not what to mend first.
-    mendable = failing[~failing["dimension"].isin(["timeliness", "duplication"])]
-    top = mendable.sort_values(["failed", "check"], ascending=[False, True])
+    top = _first_to_mend(failing)
     weakest = audited.scores.sort_values(["score", "table", "dimension"]).head(1)
     return {
         "as_of": (audited.as_of.day, None, "service_orders"),
@@ -147,8 +147,13 @@ def facts(audited, ingested) -> dict[str, tuple]:
         "customer_records": (records, int(customers["rows"].sum()), "customers"),
         "unreachable_records": (records - reachable, records, "customers"),
         "unreachable_share": ((records - reachable) / records if records else None, records, "customers"),
-        "top_fault_check": (top["check"].iloc[0] if len(top) else "", len(results), "results"),
-        "top_fault_rows": (int(top["failed"].iloc[0]) if len(top) else 0, len(results), "results"),
+        "top_fault_check": ("" if top is None else top["check"], len(results), "results"),
+        "top_fault_rows": (0 if top is None else int(top["failed"]), len(results), "results"),
+        "top_fault_yuan": (
+            top["cost_yuan"] if top is not None and top["cost_yuan"] > 0 else None,
+            len(results),
+            "results",
+        ),
         "weakest_score": (
             float(weakest["score"].iloc[0]) if len(weakest) else None,
             int(weakest["checked"].sum()),
@@ -162,6 +167,21 @@ def facts(audited, ingested) -> dict[str, tuple]:
         "first_visit": (None if pd.isna(first_visit) else first_visit.date(), None, "service_orders"),
         "has_amounts": (bool(seen["amounts"]), None, "service_orders"),
     }
+
+
+def _first_to_mend(failing: pd.DataFrame) -> pd.Series | None:
+    """The row of the failing check to mend first: the dearest; where no fault has a price, the gravest, and of these the
+    most frequent."""
+    if (failing["cost_yuan"] > 0).any():
+        found = failing.sort_values(
+            ["cost_yuan", "failed", "check"], ascending=[False, False, True], na_position="last"
+        )
+    else:
+        # What is merely out of date, or there twice, is not what to mend first.
+        found = failing[~failing["dimension"].isin(["timeliness", "duplication"])]
+        found = found.assign(order=found["severity"].map(_GRAVITY))
+        found = found.sort_values(["order", "failed", "check"], ascending=[True, False, True])
+    return found.iloc[0] if len(found) else None
 
 
 def _plate_only(links: pd.DataFrame) -> int:
@@ -188,13 +208,12 @@ def message_of(result, t) -> str:
 
 
 def failing_checks(audited, t, most: int | None = None) -> pd.DataFrame:
-    """Failing checks, worst first: rejecting before warning, then by share; in the words of ``t``.
+    """Failing checks, those that most rows fail first, in the words of ``t``.
 
     Columns: what (table · column: message), table, column, message, dimension, severity, action, checked, failed, share,
     examples, cost_yuan, fixer.
     """
     failing = audited.results[(audited.results["failed"] > 0) & (audited.results["severity"] != "info")].copy()
-    failing["order"] = failing["severity"].map({"reject": 0, "warn": 1})
     failing = failing.sort_values(["failed", "check"], ascending=[False, True], ignore_index=True)
     first = failing["columns"].str.split(", ").str[0]
     failing["column"] = [t.labels(table, column) for table, column in zip(failing["table"], first, strict=True)]
@@ -437,16 +456,15 @@ def links_left(audited, t) -> pd.DataFrame:
 
 def first_steps(facts: dict[str, dict], results: pd.DataFrame, t) -> list[tuple[str, str, str, dict]]:
     """What to mend first in the data: (request, gain, how, values) each, as messages; nothing when no check fails."""
-    check = facts["top_fault_check"]["value"]
+    check, yuan = facts["top_fault_check"]["value"], facts["top_fault_yuan"]["value"]
     if not check:
         return []
     row = results.set_index("check").loc[check]
     column = t.labels(row["table"], row["columns"].split(", ")[0])
-    return [
-        (
-            N_("Mend the most frequent fault that can be mended: {table:text}, {column:text}"),
-            "",
-            N_("{top_fault_rows:count|row|rows}: {message:text}; the page on data quality lists all"),
-            {"table": t.labels(row["table"]), "column": column, "message": message_of(row, t)},
-        )
-    ]
+    if yuan:
+        request, gain = N_("Mend the fault that costs most: {table:text}, {column:text}"), N_("{top_fault_yuan:yuan}")
+    else:
+        request, gain = N_("Mend the most frequent of the gravest faults: {table:text}, {column:text}"), ""
+    how = N_("{top_fault_rows:count|row|rows}: {message:text}. {how:text} The page on data quality lists all faults.")
+    values = {"table": t.labels(row["table"]), "column": column, "message": message_of(row, t)}
+    return [(request, gain, how, values | {"how": t.text(remedy_of(check))})]
