@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from dealerkit import charts, propensity, summary
+from dealerkit import charts, propensity, stats, summary
 from dealerkit.lifecycle import History, churn, clustered, drift, history, lost, returns, says, stages, views
 from dealerkit.lifecycle import facts as page
 from dealerkit.params import Params, months_before
@@ -436,9 +437,40 @@ def test_sentences_have_their_facts(found):
         says.losing(found),
         says.expecting(found),
         says.verdict(found),
+        says.checked(as_facts(found)),
     ]
     said += [part for title, gain, how, _ in says.first_steps(as_facts(found)) for part in (title, gain, how) if part]
     assert {name for text in said for name, _ in fields(text)} <= facts
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_was_checked_before_learning_is_said_in_one_sentence(found, language):
+    model, facts = found.churn.model, {name: value for name, (value, _, _) in page.facts(found).items()}
+    said = says.checked(as_facts(found))
+    shown = Translator(language).say(said, **{name: facts[name] for name, _ in fields(said)})
+    looked = model.labels["value"].notna().sum()
+    assert 4 <= looked < len(model.labels)  # whether outcomes are ripe is seen to by the origins
+    assert f"{model.rows_given:,}" in shown and f"{looked}" in shown and f"{len(model.leakage)}" in shown
+    assert {"en": "nothing suspicious", "zh": "没有可疑"}[language] in shown
+    assert ("suspected" in shown) == (language == "en")  # translated
+
+
+def test_what_looked_suspicious_before_learning_is_named(found):
+    labels = found.churn.model.labels.copy()
+    labels.loc[labels["check"].isin(["share", "missing"]), "suspected"] = True
+    labels["reason"] = [stats.labels.CHECKS[c] if bad else stats.labels.SOUND for c, bad in labels[["check", "suspected"]].to_numpy()]  # fmt: skip
+    leaks = found.churn.model.leakage.assign(suspected=lambda f: f.index == 0)
+    odd = replace(found, churn=replace(found.churn, model=replace(found.churn.model, labels=labels, leakage=leaks)))
+    facts = {name: value for name, (value, _, _) in page.facts(odd).items()}
+    said = says.checked(as_facts(odd))
+    shown = T.say(said, **{name: facts[name] for name, _ in fields(said)})
+    assert "2 checks found something, first of all: the outcome is missing for many rows." in shown
+    assert f"Of {len(leaks)} factors, 1 was suspected" in shown
+
+
+def test_without_a_model_nothing_is_said_of_checks():
+    made = page.facts(looked(past({"A": ["2026-01-01"]})))
+    assert made["churn_labels_count"][0] is None and made["churn_label_said"][0] is None
 
 
 def test_tables_hold_no_surprise(found):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dealerkit import stats
+from dealerkit import propensity, stats
 from dealerkit.lifecycle import DAYS_PER_MONTH, LEAST, churn, drift, lost, returns
 from dealerkit.lifecycle.views import MODEL_NAMES, Found
 from dealerkit.messages import N_
@@ -127,7 +127,23 @@ def _churn_facts(found: Found) -> dict[str, tuple]:
         rows |= _three(name, test.value("auc", model) if works else (None,) * 3)
     rows |= _three("churn_auc_gain", test.gain("auc") if works else (None,) * 3)
     rows |= _three("churn_slope", test.value("slope") if works else (None,) * 3)
+    rows |= _checked(study.model)
     return {name: (value, len(study.scores) if works else 0, "churn_scores") for name, value in rows.items()}
+
+
+def _checked(model) -> dict[str, object]:
+    """What was found out about outcomes and factors before the model learned; None where it could not."""
+    learned = isinstance(model, propensity.Propensity)
+    looked = model.labels[model.labels["value"].notna()] if learned else None
+    found = looked[looked["suspected"]] if learned else None
+    return {
+        "churn_labels_count": model.rows_given if learned else None,
+        "churn_label_checks_count": len(looked) if learned else None,
+        "churn_label_suspected_count": len(found) if learned else None,
+        "churn_label_said": (found if len(found) else looked)["reason"].iloc[0] if learned else None,
+        "churn_factors_checked_count": len(model.leakage) if learned else None,
+        "churn_factors_suspected_count": int(model.leakage["suspected"].sum()) if learned else None,
+    }
 
 
 def _three(name: str, values: tuple) -> dict:

@@ -110,6 +110,17 @@ def verdict(found: Found) -> str:
     )
 
 
+def checked(facts: Mapping[str, Mapping]) -> str:
+    """What was looked at before the model learned, as a message; its numbers are not known without a model."""
+    if facts["churn_label_suspected_count"]["value"]:
+        return N_(
+            "Before it learned, {churn_labels_count:count} outcomes went through {churn_label_checks_count:count} checks; {churn_label_suspected_count:count|check|checks} found something, first of all: {churn_label_said:label}. Of {churn_factors_checked_count:count} factors, {churn_factors_suspected_count:count|was|were} suspected of knowing the outcome, and left out."
+        )
+    return N_(
+        "Before it learned, {churn_labels_count:count} outcomes went through {churn_label_checks_count:count} checks: {churn_label_said:label}. Of {churn_factors_checked_count:count} factors, {churn_factors_suspected_count:count|was|were} suspected of knowing the outcome, and left out."
+    )
+
+
 def returning(found: Found) -> str:
     """What the return curve says, a message."""
     if not found.curves:
