@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from datetime import date
+from html import unescape
 
 import numpy as np
 import pandas as pd
 import pytest
 from dealerkit import run as run_
+from dealerkit.audit import answers
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.run import Col, open_run
 
@@ -243,6 +246,47 @@ def test_changes_say_that_there_is_no_last_time_or_compare(root, shown):
     run.changes([("n_count", "Number", "count"), ("lost_share", "Lost", "share")])
     html = shown[-1][0]
     assert "30 June 2026" in html and "▼ 2" in html and "not known" in html
+
+
+#: What the page of the audit says of its trend, in both languages of the report.
+TREND_WORDS = {
+    "en": ("This is the first report", "Last time, as of 31 March 2026, it was 71.5.", "From report to report", "30 June 2026"),
+    "zh": ("这是首份报告", "上次（截至2026年3月31日）为71.5。", "历次报告", "2026年6月30日"),
+}  # fmt: skip
+HEALTH = "Data health is {health_score:number} of 100, from report to report"
+
+
+@pytest.mark.parametrize("language", TREND_WORDS)
+def test_a_trend_is_drawn_of_the_reports_before(root, shown, monkeypatch, language):
+    """None, one and two reports before; those of later days, and those that had no score, do not count."""
+    monkeypatch.setenv("REPORT_LANG", language)
+    first, last_time, title, day = TREND_WORDS[language]
+    run = open_run("small", page="90-summary")
+    run.fact("health_score", 80.5)
+
+    def said() -> str:
+        run.trend(answers.trend(run.earlier(), run.as_of, 80.5), "as_of", "health", HEALTH)
+        return re.sub(r"\s", "" if language == "zh" else " ", shown[-1][0])
+
+    snapshot(root, "2026-10-31", health_score=99.0)
+    snapshot(root, "2026-02-28", lost_share=0.5)
+    assert first in said() and "<img" not in shown[-1][0]
+    snapshot(root, "2026-03-31", health_score=71.5)
+    assert last_time in said() and "<img" not in shown[-1][0]
+    snapshot(root, "2026-06-30", health_score=76.0)
+    html = re.sub(r"base64,[^\"]*", "", unescape(said()))
+    assert "<img" in html and title in html and day in html and "80.5" in html and "99" not in html
+    run.trend(
+        pd.DataFrame({"on": [date(2026, 1, 1), date(2026, 2, 1)], "share": [0.5, 0.6]}), "on", "share", HEALTH, "share"
+    )
+    assert "50.0\N{NO-BREAK SPACE}%" in shown[-1][0]
+
+
+def test_earlier_reports_are_the_newest_ones_the_oldest_first(root):
+    for month in range(1, 10):
+        snapshot(root, f"2026-0{month}-15", n_count=month)
+    days = [report["as_of"] for report in open_run("small", "2026-09-15").earlier(most=3)]
+    assert days == ["2026-06-15", "2026-07-15", "2026-08-15"]
 
 
 def test_what_to_do_next_says_request_gain_and_reason_or_that_there_is_nothing(root, shown):

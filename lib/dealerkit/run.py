@@ -453,9 +453,8 @@ class Run:
             return self.figure(fig, finding, "From report to report")
         if len(frame) < 2:
             return self.note("This is the first report: there is no last time to compare with.")
-        return self.note(
-            "Last time, as of {day:day}, it was {value:number}.", day=frame[x].iloc[0], value=frame[y].iloc[0]
-        )
+        before = self.t.value(frame[y].iloc[0], kind)
+        return self.note("Last time, as of {day:day}, it was {value:text}.", day=frame[x].iloc[0], value=before)
 
     def changes(self, followed: Iterable[tuple[str, str, str]]) -> None:
         """Facts against last time: (fact, label, kind) each; says so when this is the first report."""
