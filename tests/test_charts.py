@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 from dealerkit import charts
@@ -83,6 +84,37 @@ def test_a_line_of_counts_starts_at_nothing():
     rising = pd.DataFrame({"x": [1, 2, 3], "y": [500, 700, 800]})
     assert charts.line(rising, "x", "y", EN, kind="count").axes[0].get_ylim()[0] == 0
     assert charts.line(rising, "x", "y", EN, kind="number").axes[0].get_ylim()[0] > 0
+
+
+DAYS = {
+    "even": ["2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"],
+    "uneven": ["2025-12-31", "2026-01-31", "2026-09-30"],
+    "at the end": ["2025-01-31", "2026-08-31", "2026-09-29", "2026-09-30"],
+    "one": ["2026-09-30"],
+    "twelve": [f"2025-{m:02d}-28" for m in range(1, 13)],
+}
+
+
+@pytest.mark.parametrize("size", ["third", "wide"])
+@pytest.mark.parametrize("days", DAYS)
+@pytest.mark.parametrize("t", [EN, ZH], ids=["en", "zh"])
+def test_days_under_a_line_do_not_run_into_one_another(days, t, size):
+    frame = pd.DataFrame({"on": pd.to_datetime(DAYS[days]), "y": np.linspace(96.4, 95.7, len(DAYS[days]))})
+    fig = charts.line(frame, "on", "y", t, x_kind="day", size=size)
+    charts.png(fig)
+    labels = fig.axes[0].get_xticklabels()
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+    assert labels[-1].get_text() == t.value(frame["on"].iloc[-1], "day")
+    assert len(labels) >= min(2, len(frame))
+
+
+def test_a_small_step_does_not_look_like_a_fall():
+    frame = pd.DataFrame({"x": [1, 2, 3], "y": [96.4, 95.8, 95.7]})
+    low, high = charts.line(frame, "x", "y", EN, least=10).axes[0].get_ylim()
+    assert high - low == pytest.approx(10) and low < 95.7 < 96.4 < high
+    low, high = charts.line(frame.assign(y=[20.0, 60.0, 90.0]), "x", "y", EN, least=10).axes[0].get_ylim()
+    assert high - low > 70
 
 
 def test_headings_of_a_heat_map_do_not_run_into_one_another():

@@ -237,6 +237,18 @@ def test_a_card_says_what_changed(root, before, better, change, direction):
     assert (card.value, card.change, card.direction) == ("10", change, direction)
 
 
+def test_a_change_too_small_to_be_seen_is_none(root, shown):
+    """Not "▼ 0.0 points, worse"."""
+    snapshot(root, "2026-06-30", lost_share=0.25004, clean_share=0.9)
+    run = open_run("small", page="90-summary")
+    run.fact("clean_share", 0.89)
+    card = run.card("Lost", "{lost_share:share}", better="up")
+    assert (card.change, card.direction) == ("▬ as on 30 June 2026", "flat")
+    assert run.card("Clean", "{clean_share:share}", better="up").direction == "worse"
+    run.changes([("lost_share", "Lost", "share"), ("clean_share", "Clean", "share")])
+    assert re.findall("[▲▬▼][^<]*points?", shown[-1][0]) == ["▬ 0.0 points", "▼ 1.0 point"]
+
+
 def test_changes_say_that_there_is_no_last_time_or_compare(root, shown):
     run = open_run("small", page="90-summary")
     run.fact("n_count", 10)

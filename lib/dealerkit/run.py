@@ -419,15 +419,18 @@ class Run:
             return "", "none"
         if kind == "persons" and (is_small(before) or is_small(now)):
             return "", "none"
-        step = now - before
+        sign, size = self._step(before, now, kind)
         since = self.t.value(date.fromisoformat(last["as_of"]), "day")
-        if round(step, 6) == 0:
+        if sign == "▬":
             return self.t.say("▬ as on {since:text}", since=since), "flat"
-        size = self.t.value(abs(step), _STEP_KINDS.get(kind, kind))
-        sign = "▲" if step > 0 else "▼"
-        return self.t.say(
-            "{sign:text} {size:text} since {since:text}", sign=sign, size=size, since=since
-        ), "better" if (step > 0) == (better == "up") else "worse"
+        said = self.t.say("{sign:text} {size:text} since {since:text}", sign=sign, size=size, since=since)
+        return said, "better" if (sign == "▲") == (better == "up") else "worse"
+
+    def _step(self, before: float, now: float, kind: str) -> tuple[str, str]:
+        """Sign and size of a change, as written; one too small to be seen is none."""
+        kind = _STEP_KINDS.get(kind, kind)
+        size, none = self.t.value(abs(now - before), kind), self.t.value(0 * abs(now - before), kind)
+        return "▬" if size == none else "▲" if now > before else "▼", size
 
     def cards(self, items: list[Card]) -> None:
         """A row of numbers."""
@@ -445,11 +448,13 @@ class Run:
             return self.note("Nothing to do follows from the numbers of this page.")
         return _show(fragments.actions(done))
 
-    def trend(self, frame: pd.DataFrame, x: str, y: str, finding: str, kind: str = "number") -> None:
-        """A number from report to report: a line when there are three reports or more, else what it was the last time; says
-        so at the first report."""
+    def trend(
+        self, frame: pd.DataFrame, x: str, y: str, finding: str, kind: str = "number", least: float = 0.0
+    ) -> None:
+        """A number from report to report: a line, on an axis at least so high, when there are three reports or more, else
+        what it was the last time; says so at the first report."""
         if len(frame) >= 3:
-            fig = charts.line(frame, x, y, self.t, kind=kind, x_kind="day")
+            fig = charts.line(frame, x, y, self.t, kind=kind, x_kind="day", least=least)
             return self.figure(fig, finding, "From report to report")
         if len(frame) < 2:
             return self.note("This is the first report: there is no last time to compare with.")
@@ -466,12 +471,7 @@ class Run:
             now, before = self.known(name, None), last["facts"].get(name)
             known = now is not None and before is not None
             known = known and not (kind == "persons" and (is_small(now) or is_small(before)))
-            sign = {-1: "▼", 0: "▬", 1: "▲"}[(now > before) - (now < before)] if known else ""
-            step = (
-                f"{sign} {self.t.value(abs(now - before), _STEP_KINDS.get(kind, kind))}"
-                if known
-                else self.t.text("not known")
-            )
+            step = " ".join(self._step(before, now, kind)) if known else self.t.text("not known")
             rows.append(
                 {
                     "label": self.t.text(label),

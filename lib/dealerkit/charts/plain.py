@@ -98,9 +98,11 @@ def line(
     mark: object = None,
     mark_text: str = "",
     xlabel: str = "",
+    least: float = 0.0,
     size: str = "third",
 ) -> Figure:
-    """One line with its band, the last value written at its end; `mark` is a point of x with a text."""
+    """One line with its band, the last value written at its end; `mark` is a point of x with a text; the axis of y is at
+    least ``least`` high, so that a small step does not look like a fall."""
     data = frame.dropna(subset=[x, y])
     if data.empty:
         return nothing(t, size)
@@ -126,7 +128,7 @@ def line(
         )
         low = float(data[[c for c in (y, lo) if c]].astype(float).min().min())
         high = float(data[[c for c in (y, hi) if c]].astype(float).max().max())
-        room = (high - low) * 0.12 or abs(high) * 0.1 or 1.0
+        room = max((high - low) * 0.12 or abs(high) * 0.1 or 1.0, (least - (high - low)) / 2)
         top = min(high + room, 1.03) if kind == "share" and high <= 1 else high + room
         # Counts and money start at nothing, or a small rise would look like a large one.
         whole = kind in ("count", "yuan") and low >= 0
@@ -134,9 +136,7 @@ def line(
         ax.set_yticks(*ticks(t, kind, *ax.get_ylim(), 4))
         ax.tick_params(axis="x", pad=7)
         if x_kind in ("day", "month"):
-            spots = data[x].iloc[
-                np.unique(np.linspace(0, len(data) - 1, 3 if size == "third" else 6).round().astype(int))
-            ]
+            spots = _spots(data[x], *((3, 0.42) if size == "third" else (5, 0.2)))
             ax.set_xticks(spots, [t.value(v, x_kind) for v in spots])
         else:
             x_ticks(ax, t, x_kind, float(data[x].min()), float(data[x].max()), 4 if size == "third" else 7)
@@ -145,6 +145,19 @@ def line(
         if xlabel:
             ax.set_xlabel(xlabel)
         return fig
+
+
+def _spots(days: pd.Series, most: int, apart: float) -> pd.Series:
+    """Days that are named under an axis: the last, the first, and between them, ``most`` in all, those as evenly spread as
+    there are, ``apart`` of the whole width at least from one another."""
+    place = pd.to_datetime(days).astype("int64").astype(float)
+    place = (place - place.iloc[0]) / max(place.iloc[-1] - place.iloc[0], 1)
+    kept = [len(days) - 1]
+    for wanted in (0.0, *np.linspace(0, 1, most)[1:-1]):
+        at = int((place - wanted).abs().argmin())
+        if (place.iloc[at] - place.iloc[kept]).abs().min() >= apart:
+            kept.append(at)
+    return days.iloc[sorted(kept)]
 
 
 def paired_bars(

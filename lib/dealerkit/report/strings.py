@@ -19,7 +19,21 @@ from dealerkit.report.translate import catalogue, catalogue_path
 #: Functions whose first argument is a message by declaration.
 MARKERS = {"_", "N_", "text"}
 #: Methods and functions whose constant texts are messages, by position or by name.
-SPEAKERS = {"say", "say_known", "headline", "lead", "figure", "card", "todo", "gap", "heading", "note", "show", "trust"}
+SPEAKERS = {
+    "say",
+    "say_known",
+    "headline",
+    "lead",
+    "figure",
+    "card",
+    "todo",
+    "gap",
+    "heading",
+    "note",
+    "show",
+    "trust",
+    "trend",
+}
 #: Arguments of those that hold a name or a choice.
 NOT_MESSAGES = {"direction", "kind", "origin", "name", "size", "table", "fact", "x", "y"}
 _NAME_LIKE = re.compile(r"[a-z0-9_.\-]*")
