@@ -860,24 +860,26 @@ def test_a_locked_list_and_no_password(tmp_path, monkeypatch):
 # ---- all of it, through make --------------------------------------------------------------------------------------
 
 
-def test_out_and_back_through_make(tmp_path, demo):
+def test_out_and_back_through_make(tmp_path):
     project = Project(tmp_path)
-    shutil.copytree(demo.truth_dir.parent / "raw", tmp_path / "data/raw/demo")
-    (tmp_path / "params/demo.yaml").write_text("display_name: Test\nfixlist: {rows: 50}\n", encoding="utf-8")
-    dealer = Dealer(Folders(tmp_path, "demo"), None)
-    made = project.make("fixlist", "DEALER=demo", DEALERKIT_PASSWORD=SECRET)
-    assert made.returncode == 0 and "reports/demo/fixlist.xlsx: " in made.stdout, made.stdout + made.stderr
+    rows = small_dealer(60)
+    for number in (3, 7, 20):
+        rows["customers.csv"][number][2] = "123"
+    project.dealer("small", as_files(rows), "fixlist: {rows: 50}\n")
+    dealer = Dealer(Folders(tmp_path, "small"), None)
+    made = project.make("fixlist", "DEALER=small", DEALERKIT_PASSWORD=SECRET)
+    assert made.returncode == 0 and "reports/small/fixlist.xlsx: " in made.stdout, made.stdout + made.stderr
     line = dealer.lines().query("table == 'customers' and column == 'phone'").iloc[0]
     answers = {tuple(line[k] for k in WIDE): "13962750878"}
     dealer.path.write_bytes(books.sealed(filled(dealer.path.read_bytes(), answers), SECRET))
-    kept_out = project.make("fixlist", "DEALER=demo", DEALERKIT_PASSWORD=SECRET, WARM="0")
-    assert kept_out.returncode == 2 and "reports/demo/fixlist.xlsx was changed by somebody" in kept_out.stderr
-    assert json.loads((tmp_path / "build/demo/status.json").read_text(encoding="utf-8"))["code"] == 2
-    (tmp_path / "data/raw/demo/returned").mkdir()
-    dealer.path.rename(tmp_path / "data/raw/demo/returned/filled in.xlsx")
-    done = project.make("10-audit", "fixlist", "DEALER=demo", DEALERKIT_PASSWORD=SECRET)
+    kept_out = project.make("fixlist", "DEALER=small", DEALERKIT_PASSWORD=SECRET, WARM="0")
+    assert kept_out.returncode == 2 and "reports/small/fixlist.xlsx was changed by somebody" in kept_out.stderr
+    assert json.loads((tmp_path / "build/small/status.json").read_text(encoding="utf-8"))["code"] == 2
+    (tmp_path / "data/raw/small/returned").mkdir()
+    dealer.path.rename(tmp_path / "data/raw/small/returned/filled in.xlsx")
+    done = project.make("10-audit", "fixlist", "DEALER=small", DEALERKIT_PASSWORD=SECRET)
     assert done.returncode == 0, done.stdout + done.stderr
-    page = (tmp_path / "reports/demo/10-audit.html").read_text(encoding="utf-8")
+    page = (tmp_path / "reports/small/10-audit.html").read_text(encoding="utf-8")
     assert "What staff sent back" in page and "1 answer of 1 changed a value" in page
     assert not dealer.lines().query("key == @line.key and column == 'phone'").shape[0]
     said = "".join(run.stdout + run.stderr for run in (made, kept_out, done))

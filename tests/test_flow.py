@@ -239,8 +239,9 @@ def personal_values(build: Path) -> set[str]:
 def found_in(text: str, values: set[str]) -> set[str]:
     """Those of the values that stand in the text, not as a part of a longer word or number."""
     text, hits = plain(text), set()
+    starts = [m.start() for m in re.finditer(r"(?<![A-Z0-9])\S", text)]
     for size in sorted({len(v) for v in values if len(v) >= 2}):
-        for value in {text[i : i + size] for i in range(len(text) - size + 1)} & values:
+        for value in {text[i : i + size] for i in starts} & values:
             # Two Chinese characters may be part of any word: such a name counts where it stands alone.
             beside = r"\w" if size == 2 else "[A-Z0-9]"
             if re.search(rf"(?<!{beside}){re.escape(value)}(?!{beside})", text):

@@ -22,7 +22,7 @@ from dealerkit.newdealer.write import quoted
 from helpers import InProcess, Project, as_files, small_dealer, table
 from vendors import TRUTH, VENDORS, canonical
 
-VENDOR_CUSTOMERS = 400
+VENDOR_CUSTOMERS = 240
 
 
 @pytest.fixture(scope="session")
