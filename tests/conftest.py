@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-settings.register_profile("many", settings.get_profile("steady"), derandomize=False, max_examples=300)
+settings.register_profile("many", settings.get_profile("steady"), derandomize=False, max_examples=200)
 settings.load_profile("steady")
 
 LINEAGE = {"_source": "dms", "_file": "{table}.csv", "_kind": "row", "_date_order": None, "_derived": False}
