@@ -261,7 +261,7 @@ class Chinese:
         person = records["person_id"].reindex(calls["customer_id"])
         # a choice for each person of the block, called or not: the next export gives the same numbers
         people = truth["people"].set_index("person_id")
-        place, known = rng.permutation(len(people)), pd.unique(person)
+        place, known = rng.permutation(len(people)), pd.unique(person.dropna())
         number = pd.Series([f"KH{block * 40_000 + i + 1:05d}" for i in place], people.index)
         short = pd.Series(rng.random(len(people)) < 0.45, people.index) & ~people["company"].astype(bool)
         prefixed = pd.Series(rng.random(len(people)) < (0.03 if self.faulty else 0), people.index)
@@ -289,7 +289,8 @@ class Chinese:
         out = pd.DataFrame(
             {
                 "流水号": calls["interaction_id"],
-                "客户编号": number.reindex(person).to_numpy(),
+                # a planted number of nobody stays as it is
+                "客户编号": np.where(person.isna(), calls["customer_id"], number.reindex(person)),
                 "来电人": name.reindex(person).to_numpy(),
                 "来电号码": phone.reindex(person).to_numpy(),
                 "拨打号码": calls["phone"],
