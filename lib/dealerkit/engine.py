@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pandas as pd
@@ -31,6 +32,12 @@ ROWS_A_THREAD = 122_880
 @ibis.udf.scalar.builtin
 def jaro_winkler_similarity(left: str, right: str) -> float:
     """Jaro–Winkler similarity of two texts, 0 to 1 (the engine's own function)."""
+
+
+@ibis.udf.scalar.builtin(name="hash")
+def hashed(text: str) -> dt.uint64:
+    """A number of the text by which to group it, the same for two texts once in 2⁶⁴ (the engine's own function; the
+    `hash` of Ibis takes a way round by the text of its bits)."""
 
 
 def threads(params: EngineParams, rows: int | None = None) -> int:

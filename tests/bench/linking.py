@@ -26,7 +26,8 @@ import numpy as np
 import pandas as pd
 from dealerkit import engine, identity, tables
 from dealerkit.audit import audit
-from dealerkit.demo import generate, people, types, world
+from dealerkit.demo import cards as second_cards
+from dealerkit.demo import frames, generate, people, types, world
 from dealerkit.identity import linking, records, weights
 from dealerkit.ingest import ingest
 from dealerkit.params import EngineParams, Params, load
@@ -93,7 +94,7 @@ def cards(count: int, seed: int = 1) -> pd.DataFrame:
         block = min(world.BLOCK, count - made)
         persons = people.make_persons(rng, made, block, shift, "zh", types.USUAL)
         again = persons[rng.random(block) < 0.02].rename(columns={"name": "name_"})
-        again["name"] = [world.name_variant(rng, person, "zh") for person in again.itertuples()]
+        again["name"] = [second_cards.name_variant(rng, person, "zh") for person in again.itertuples()]
         again["has_birth"], again["address"] = False, None
         again["has_id"] &= rng.random(len(again)) < 0.4
         parts.append(pd.concat([persons, again.drop(columns="name_")]).head(count - made))
@@ -107,7 +108,7 @@ def _as_table(made: pd.DataFrame) -> pd.DataFrame:
         "customer_id": [f"C{i:07d}" for i in range(len(made))],
         "customer_type": np.where(company, "company", "person"),
         "gender": np.where(company, None, np.where(made["female"], "f", "m")),
-        "birth_date": pd.to_datetime(world.dates(np.where(made["has_birth"], made["birth"], world.NEVER))),
+        "birth_date": pd.to_datetime(frames.dates(np.where(made["has_birth"], made["birth"], people.NEVER))),
         "id_number": np.where(made["has_id"], made["id_number"], None),
         "phone_alt": np.where(made["has_alt"], made["phone_alt"], None),
     }
@@ -137,7 +138,9 @@ def _clean(connection, folder: Path) -> dict:
 
 
 def ours(folder: Path) -> None:
-    """From clean tables to persons; the prepared columns are kept for `bare`."""
+    """From clean tables to persons."""
+    import splink  # noqa: F401  beforehand, as `bare` does
+
     connection = engine.connect(EngineParams(threads=THREADS))
     clean, params, began = _clean(connection, folder), Params(dealer="x", display_name="X"), time.process_time()
     read = records.read(connection, clean, params)

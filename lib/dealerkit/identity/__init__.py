@@ -129,11 +129,11 @@ def joined(found: Records, linked: linking.Pairs, size: int, obeyed: decisions.F
     """Persons of the scored pairs, by rules, weights and decisions."""
     by_rule = params.identity.rules
     scored, by_id = linked.scored, linked.same_id if by_rule.same_id_number else linking.no_pairs()
-    nodes = _linked(found.light, scored, by_id)
+    nodes = _linked(found.light, scored, by_id, size)
     pairs = scored.assign(rule=rules.broken(scored, nodes, params))
     bare = groups.nameless(nodes)
     on_phone = pairs["rule"].isna() & pairs["phone"].eq("same")
-    a_bare, b_bare = bare.loc[pairs["a"]].to_numpy(dtype=bool), bare.loc[pairs["b"]].to_numpy(dtype=bool)
+    a_bare, b_bare = (bare.to_numpy(dtype=bool)[nodes.index.get_indexer(pairs[end])] for end in "ab")
     likely = pairs["rule"].isna() & (pairs["probability"] >= params.identity.merge_probability)
     reason = pairs["kind"].mask(pairs["id_number"].eq("same") & by_rule.same_id_number, "same_id_number")
     if by_rule.phone_without_name:
@@ -144,8 +144,8 @@ def joined(found: Records, linked: linking.Pairs, size: int, obeyed: decisions.F
     links = pd.concat([first, links[["a", "b", "strength", "rule", "name"]]], ignore_index=True)
     links = links.sort_values(["strength", "a", "b"], ascending=[False, True, True], ignore_index=True)
     group, cut = groups.grouped(size, links, nodes, params)
-    cut_pairs = pd.Series(cut, dtype=object)
-    links = links[~_index(links).isin(cut_pairs.index)]
+    cut = {min(pair) * size + max(pair): rule for pair, rule in cut.items()}
+    links = links[~_code(links, size).isin(cut)]
     if by_rule.phone_without_name:
         group, more = groups.attached(group, pairs[on_phone], bare)
         links = pd.concat([links, more.assign(rule="phone_without_name")], ignore_index=True)
@@ -154,25 +154,28 @@ def joined(found: Records, linked: linking.Pairs, size: int, obeyed: decisions.F
     links = pd.concat([obeyed.must.assign(rule="decision"), links], ignore_index=True)
     together = group[pairs["a"].to_numpy()] == group[pairs["b"].to_numpy()]
     pairs["verdict"] = np.where(together, "joined", "apart")
-    apart = pairs["rule"].where(pairs["rule"].notna(), pd.Series(_index(pairs).map(cut_pairs), index=pairs.index))
+    apart = pairs["rule"].where(pairs["rule"].notna(), _code(pairs, size).map(cut))
     several = on_phone & (a_bare ^ b_bare) & by_rule.phone_without_name & apart.isna()
     apart = apart.mask(several, "several_on_phone").astype(object).where(lambda rule: rule.notna(), None)
     pairs["rule"] = np.where(together, reason, apart)
-    pairs.loc[_index(pairs).isin(_index(pd.concat([obeyed.must, obeyed.cannot]))), "rule"] = "decided"
+    pairs.loc[_code(pairs, size).isin(_code(pd.concat([obeyed.must, obeyed.cannot]), size)), "rule"] = "decided"
     return Joined(group, links, pairs)
 
 
-def _index(pairs: pd.DataFrame) -> pd.MultiIndex:
-    """The pairs as an index, the smaller record first."""
+def _code(pairs: pd.DataFrame, size: int) -> pd.Series:
+    """A number for each pair of ``size`` nodes, whichever of the two comes first."""
     ends = pairs[["a", "b"]].to_numpy(dtype=np.int64)
-    return pd.MultiIndex.from_arrays([ends.min(axis=1), ends.max(axis=1)])
+    return pd.Series(ends.min(axis=1) * size + ends.max(axis=1), index=pairs.index)
 
 
-def _linked(light: ir.Table, scored: pd.DataFrame, by_id: pd.DataFrame) -> pd.DataFrame:
+def _linked(light: ir.Table, scored: pd.DataFrame, by_id: pd.DataFrame, size: int) -> pd.DataFrame:
     """What decides about the records of the pairs, by node."""
-    ends = [frame[end].to_numpy(dtype=np.int64) for frame in (scored, by_id) for end in "ab"]
-    asked = ibis.memtable(pd.DataFrame({"u": np.unique(np.concatenate(ends))}), schema={"u": "int64"})
-    rows = light.inner_join(asked, light.node == asked.u).select("node", "birth", *groups.TRAITS)
+    met = np.zeros(size, dtype=bool)
+    for frame in (scored, by_id):
+        met[frame[["a", "b"]].to_numpy(dtype=np.int64)] = True
+    asked = ibis.memtable(pd.DataFrame({"u": np.flatnonzero(met)}), schema={"u": "int64"})
+    rows = light.inner_join(asked, light.node == asked.u)
+    rows = rows.select("node", *groups.TRAITS, born=rows.birth.substr(0, 4).cast("float64"))
     return frame_of(rows.order_by("node")).set_index("node")
 
 

@@ -53,22 +53,28 @@ def grouped(
 
 def _torn(part: np.ndarray, nodes: pd.DataFrame, params: Params) -> set[int]:
     """Parts that may hold more than one person."""
-    rules, own = params.identity.rules, part[nodes.index]
-    several = pd.Series(False, index=np.unique(own))
-    full = nodes["name_full"].eq(True)
-    asked = [
-        ("valid_id", rules.different_id_numbers),
-        ("kind", rules.person_and_company),
-        ("hint", rules.sexes_contradict),
-    ]
-    asked += [("name_sound", rules.another_name), ("name_surname", rules.another_name)]
-    for trait, holds in asked:
-        if holds:
-            values = nodes[trait].where(full) if trait == "name_sound" else nodes[trait]
-            several |= values.groupby(own).nunique() > 1
+    rules = params.identity.rules
+    own, parts = pd.factorize(part[nodes.index])
+    alone = np.bincount(own, minlength=len(parts))[own] == 1
+    own, nodes = own[~alone], nodes[~alone]
+    most = {"valid_id": 1, "kind": 1, "hint": 1, "name_sound": 1, "name_surname": 1}
+    holds = [rules.different_id_numbers, rules.person_and_company, rules.sexes_contradict, *[rules.another_name] * 2]
+    most = {trait: limit for (trait, limit), held in zip(most.items(), holds, strict=True) if held}
     if rules.too_many_phones:
-        several |= nodes["phone"].groupby(own).nunique() > params.identity.max_phones_per_person
-    return set(several.index[several])
+        most["phone"] = params.identity.max_phones_per_person
+    several = np.zeros(len(parts), dtype=bool)
+    for trait, limit in most.items():
+        values = nodes[trait].where(nodes["name_full"].eq(True)) if trait == "name_sound" else nodes[trait]
+        several |= _distinct(own, values, len(parts)) > limit
+    return set(parts[several].tolist())
+
+
+def _distinct(own: np.ndarray, values: pd.Series, parts: int) -> np.ndarray:
+    """How many different known values each part has."""
+    codes, different = pd.factorize(values)
+    known = codes >= 0
+    met = pd.unique(own[known].astype(np.int64) * len(different) + codes[known])
+    return np.bincount(met // max(len(different), 1), minlength=parts)
 
 
 class _Cluster:

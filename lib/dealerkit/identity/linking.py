@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from dealerkit.engine import counts, frame_of, keep
+from dealerkit.engine import counts, frame_of, hashed, keep
 from dealerkit.identity.records import KINDS
 from dealerkit.identity.weights import COMPARISONS, PARTNERS, Comparison, Level
 
@@ -67,22 +67,34 @@ def link(connection, nodes: ir.Table, keys: ir.Table, most_names_per_key: int) -
 
 def candidates(connection, keys: ir.Table, most_names_per_key: int) -> tuple[ir.Table, int]:
     """Pairs of nodes that share a key, as splink takes them (match_key, join_key_l, join_key_r), and how many were left out."""
-    shared = keys.group_by(s_kind="kind", s_key="key").agg(holders=_.count()).filter(_.holders > 1)
-    held = keys.inner_join(shared, (keys.kind == shared.s_kind) & (keys.key == shared.s_key)).drop("s_kind", "s_key")
-    firsts = held.group_by("kind", "key", "same").agg(first=_.node.min(), alike=_.count())
-    firsts = keep(connection, "identity_firsts", firsts.mutate(names=_.count().over(group_by=["kind", "key"])))
-    named = firsts.filter(_.alike > 1)
-    again = held.inner_join(named, ["kind", "key", "same"]).filter(_.node != _.first)
-    few = firsts.filter(_.names.between(2, most_names_per_key))
-    left, right = few.select("kind", "key", a="first"), few.select(r_kind="kind", r_key="key", b="first")
-    across = left.inner_join(right, (left.kind == right.r_kind) & (left.key == right.r_key) & (left.a < right.b))
-    rank = ibis.cases(*((_.kind == kind, str(i)) for i, kind in enumerate(KINDS)))
-    both = ibis.union(across.select("kind", "a", "b"), again.select("kind", a="first", b="node"))
-    pairs = both.mutate(rank=rank).group_by(join_key_l="a", join_key_r="b").agg(match_key=_["rank"].min())
-    pairs = keep(connection, "identity_candidates", pairs.select("match_key", "join_key_l", "join_key_r"))
-    many = firsts.filter(_.names > most_names_per_key).distinct(on=["kind", "key"])
+    meeting = keep(connection, "identity_meeting", _meeting(keys))
+    few = meeting.filter(_.names.between(2, most_names_per_key))
+    across = few.mutate(a=_.firsts.unnest()).mutate(b=_.firsts.unnest()).filter(_.a < _.b)
+    again = meeting.filter(_.alike.length() > 0).select("kind", alike=_.alike.unnest())
+    again = again.select("kind", a=_.alike.mins(), b=_.alike.unnest()).filter(_.a != _.b)
+    rank = ibis.cases(*((_.kind == kind, i) for i, kind in enumerate(KINDS)))
+    both = ibis.union(across.select("kind", "a", "b"), again).mutate(rank=rank)
+    pairs = both.group_by(join_key_l="a", join_key_r="b").agg(match_key=_["rank"].min())
+    pairs = pairs.select("join_key_l", "join_key_r", match_key=_.match_key.cast("string"))
+    pairs = keep(connection, "identity_candidates", pairs)
+    many = meeting.filter(_.names > most_names_per_key)
     left_out = many.agg(n=(_.names * (_.names - 1) / 2).sum()).to_pyarrow()["n"][0].as_py()
     return pairs, int(left_out or 0)
+
+
+def _meeting(keys: ir.Table) -> ir.Table:
+    """Keys that several nodes have: kind, key, names (how many differ in ``same``), firsts (the first node of each of these),
+    alike (the nodes of each of these that has several)."""
+    # most keys are held by one node only, and numbers are grouped faster than texts; a number that stands for two keys
+    # brings keys of one node, which make no pair
+    several = keys.group_by(number=hashed(keys.key)).agg(holders=_.count()).filter(_.holders > 1)
+    held = keys.semi_join(several, hashed(keys.key) == several.number)
+    named = held.group_by("kind", "key", "same").agg(nodes=_.node.collect())
+    return named.group_by("kind", "key").agg(
+        names=_.count(),
+        firsts=_.nodes.mins().collect(),
+        alike=_.nodes.collect(where=_.nodes.length() > 1),
+    )
 
 
 def _same_id(pairs: ir.Table) -> pd.DataFrame:
@@ -125,7 +137,6 @@ def settings(records: int):
         unique_id_column_name="node",
         comparisons=[_comparison(c, records) for c in COMPARISONS],
         probability_two_random_records_match=round(PARTNERS / max(records, _FEWEST), 12),
-        retain_matching_columns=True,
         linker_uid="dealerkit",
     )
 

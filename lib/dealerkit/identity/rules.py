@@ -45,10 +45,12 @@ def broken(pairs: pd.DataFrame, nodes: pd.DataFrame, params: Params) -> np.ndarr
 
     Args:
         pairs: scored pairs (see `linking.Pairs`).
-        nodes: kind, valid_id and birth by node.
+        nodes: kind, valid_id and born (year) by node.
         params: which rules hold.
     """
-    left, right = nodes.loc[pairs["a"]].reset_index(drop=True), nodes.loc[pairs["b"]].reset_index(drop=True)
+    told = nodes.assign(**{name: pd.factorize(nodes[name])[0] for name in ("valid_id", "kind")})
+    told = told[["valid_id", "kind", "born"]]
+    left, right = (told.take(nodes.index.get_indexer(pairs[end])) for end in "ab")
     found = np.full(len(pairs), None, dtype=object)
     for rule, breaks in _OF_PAIRS.items():
         if getattr(params.identity.rules, rule):
@@ -57,8 +59,9 @@ def broken(pairs: pd.DataFrame, nodes: pd.DataFrame, params: Params) -> np.ndarr
 
 
 def _differ(left: pd.Series, right: pd.Series) -> np.ndarray:
-    """Both known, and not the same."""
-    return (left.notna() & right.notna() & (left != right)).to_numpy(dtype=bool)
+    """Both known, and not the same; given as numbers, -1 for what is not known."""
+    one, other = left.to_numpy(), right.to_numpy()
+    return (one >= 0) & (other >= 0) & (one != other)
 
 
 def _one_id(pairs: pd.DataFrame) -> np.ndarray:
@@ -76,9 +79,8 @@ def _twins(pairs, left, right, params) -> np.ndarray:
 
 
 def _generations(pairs, left, right, params) -> np.ndarray:
-    years = [pd.to_numeric(side["birth"].str[:4]) for side in (left, right)]
-    apart = (years[0] - years[1]).abs().ge(params.identity.generation_years)
-    return (pairs["name"].eq("other_given") & apart).to_numpy(dtype=bool) & ~_one_id(pairs)
+    apart = np.abs(left["born"].to_numpy() - right["born"].to_numpy()) >= params.identity.generation_years
+    return pairs["name"].eq("other_given").to_numpy() & apart & ~_one_id(pairs)
 
 
 def _other_name(pairs, left, right, params) -> np.ndarray:
