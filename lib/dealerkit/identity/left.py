@@ -53,6 +53,19 @@ _SALE_APART_DAYS = 60
 #: Days after a sale within which somebody else's first visit does not speak against a buyer who never came.
 _NEVER_CAME_DAYS = 365
 _DAYS_PER_MONTH = 365.25 / 12
+#: What is asked of two persons on one car (see `_met`).
+_OF_OWN = ("person_id", "registered", "bought_on", "sale_on", "visits", "first_day", "last_day", "began", "own")
+_OF_OTHER = (
+    "person_id",
+    "registered",
+    "sale_on",
+    "visits",
+    "visits_from",
+    "first_day",
+    "last_day",
+    "known_1",
+    "known_2",
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,7 @@ def held_and_left(
     owners = keep(connection, "left_owners", _owners(met, pairs))
     found = [
         _traded_in(clean, owners, who, as_of, params),
-        *_succeeded(owners, pairs, params),
+        _succeeded(owners, pairs, params),
         _disposed(owners, params),
     ]
     found += [_plate_moved(clean, owners, params, as_of)]
@@ -112,51 +125,56 @@ def _met(clean: dict[str, ir.Table], who: ir.Table, as_of: date) -> ir.Table:
     ``first_day`` and ``last_day`` are of visits and of the sale here, ``visits_from`` of visits only; ``known_1`` and
     ``known_2`` are the days on which the first and the second visit were settled.
     """
-    none, day = ibis.null("date"), ibis.literal(as_of)
-    vehicles = clean["vehicles"].filter(_.customer_id.notnull())
-    vehicles = vehicles.filter(_.purchased_on.isnull() | (_.purchased_on <= day))
-    gone_on = (vehicles.disposed_on <= day).ifelse(vehicles.disposed_on, none)
-    parts = [
-        vehicles.select("vin", "customer_id", bought_on="purchased_on", gone_on=gone_on, what=ibis.literal("register"))
-    ]
+    day = ibis.literal(as_of)
+    vehicles = clean["vehicles"].select("vin", "customer_id", "purchased_on", "disposed_on")
+    vehicles = vehicles.filter(_.customer_id.notnull() & (_.purchased_on.isnull() | (_.purchased_on <= day)))
+    gone_on = (vehicles.disposed_on <= day).ifelse(vehicles.disposed_on, ibis.null("date"))
+    parts = [_seen(vehicles, "register", bought_on=vehicles.purchased_on, gone_on=gone_on)]
     if "sales_orders" in clean:
-        sales = clean["sales_orders"].filter(_.vin.notnull() & (_.delivered_on <= day))
-        parts.append(sales.select("vin", "customer_id", day="delivered_on", what=ibis.literal("sale")))
-    orders = clean["service_orders"].filter(_.vin.notnull() & _.customer_id.notnull() & _.opened_at.notnull())
-    orders = orders.mutate(day=_.opened_at.date(), known=_.settled_at.coalesce(_.opened_at).date())
-    orders = orders.filter((_.known <= day) & (_.day <= day)).select("vin", "customer_id", "day", "known", "order_id")
-    parts.append(orders.mutate(what=ibis.literal("visit")))
-    columns = {"bought_on": none, "gone_on": none, "day": none, "known": none, "order_id": ibis.null("string")}
-    parts = [p.mutate(**{c: v for c, v in columns.items() if c not in p.columns}) for p in parts]
-    events = ibis.union(*(p.select("vin", "customer_id", "what", *columns) for p in parts)).inner_join(
-        who, "customer_id"
-    )
-    order = ibis.window(group_by=["vin", "person_id", "what"], order_by=["known", "order_id"])
-    e = events.mutate(turn=ibis.row_number().over(order))
-    visit, sale = e.what == "visit", e.what == "sale"
+        sales = clean["sales_orders"].select("vin", "customer_id", "delivered_on")
+        sales = sales.filter(_.vin.notnull() & (_.delivered_on <= day))
+        parts.append(_seen(sales, "sale", day=sales.delivered_on))
+    orders = clean["service_orders"]
+    opened, known = orders.opened_at.date(), orders.settled_at.coalesce(orders.opened_at).date()
+    orders = orders.select("vin", "customer_id", opened=opened, known=known)
+    orders = orders.filter(_.vin.notnull() & _.customer_id.notnull() & (_.known <= day) & (_.opened <= day))
+    parts.append(_seen(orders, "visit", day=orders.opened, known=orders.known))
+    e = ibis.union(*parts).inner_join(who, "customer_id")
+    visit = e.what == "visit"
     found = e.group_by(["vin", "person_id"]).agg(
         registered=(e.what == "register").any(),
         bought_on=e.bought_on.min(),
         gone_on=e.gone_on.max(),
-        sale_on=e.day.max(where=sale),
+        sale_on=e.day.max(where=e.what == "sale"),
         visits=e.count(where=visit),
         visits_from=e.day.min(where=visit),
         first_day=e.day.min(),
         last_day=e.day.max(),
-        known_1=e.known.min(where=visit & (e.turn == 0)),
-        known_2=e.known.min(where=visit & (e.turn == 1)),
+        known=e.known.collect(where=visit, order_by=e.known),
     )
-    began = ibis.least(found.first_day, found.bought_on)
-    return found.mutate(began=began, own=found.registered | found.sale_on.notnull())
+    return found.select(
+        *(c for c in found.columns if c != "known"),
+        known_1=found.known[0],
+        known_2=found.known[1],
+        began=ibis.least(found.first_day, found.bought_on),
+        own=found.registered | found.sale_on.notnull(),
+    )
+
+
+def _seen(rows: ir.Table, what: str, **days: ir.Value) -> ir.Table:
+    """Rows of one table as events of a car and customer, with the days that it tells."""
+    days = {name: days.get(name, ibis.null("date")) for name in ("bought_on", "gone_on", "day", "known")}
+    return rows.select("vin", "customer_id", what=ibis.literal(what), **days)
 
 
 def _pairs(clean: dict[str, ir.Table], met: ir.Table, who: ir.Table, relations: pd.DataFrame | None) -> ir.Table:
-    """Two persons on one car who have nothing to do with one another: the columns of `_met` of the second begin with y_."""
+    """Two persons on one car who have nothing to do with one another, with `_OF_OWN` of the first and `_OF_OTHER` of the
+    second, whose columns begin with y_."""
     crowd = met.group_by("vin").agg(persons=_.count()).filter(_.persons.between(2, _MOST_PERSONS))
     few = met.semi_join(crowd, "vin")
-    other = few.rename({f"y_{c}": c for c in few.columns})
-    both = few.inner_join(other, few.vin == other.y_vin)
-    both = both.filter(both.person_id != both.y_person_id).drop("y_vin")
+    other = few.select(y_vin="vin", **{f"y_{c}": c for c in _OF_OTHER})
+    both = few.inner_join(other, (few.vin == other.y_vin) & (few.person_id != other.y_person_id))
+    both = both.select("vin", *_OF_OWN, *(f"y_{c}" for c in _OF_OTHER))
     pairs = both.select("vin", "person_id", "y_person_id")
     near = _near(clean, who, pairs)
     kin = _kin(relations)
@@ -202,8 +220,9 @@ def _owners(met: ir.Table, pairs: ir.Table) -> ir.Table:
     told = p.group_by(["vin", "person_id"]).agg(
         inside=inside.fill_null(False).any(), preceded=(p.y_last_day < p.first_day).fill_null(False).any()
     )
-    told = met.left_join(told, ["vin", "person_id"]).drop("vin_right", "person_id_right")
-    return told.filter(~told.inside.fill_null(False)).drop("inside").mutate(preceded=told.preceded.fill_null(False))
+    told = met.left_join(told, ["vin", "person_id"]).select(*(met[c] for c in met.columns), "inside", "preceded")
+    told = told.filter(~(told.inside.fill_null(False)))
+    return told.select(*met.columns, preceded=told.preceded.fill_null(False))
 
 
 # ---- evidence -----------------------------------------------------------------------------------------------------
@@ -224,11 +243,11 @@ def _traded_in(
 ) -> ir.Table | None:
     if "sales_orders" not in clean:
         return None
-    sales = clean["sales_orders"].filter(_.trade_in_vin.notnull() & (_.delivered_on <= ibis.literal(as_of)))
-    sales = sales.select("customer_id", vin="trade_in_vin", traded_on="delivered_on")
-    traders = who.rename(t_customer="customer_id", trader="person_id")
-    sales = sales.left_join(traders, sales.customer_id == traders.t_customer)
-    given = owners.inner_join(sales.select("vin", "traded_on", "trader"), "vin")
+    sales = clean["sales_orders"].select("customer_id", vin="trade_in_vin", traded_on="delivered_on")
+    sales = sales.filter(_.vin.notnull() & (_.traded_on <= ibis.literal(as_of)))
+    sales = sales.left_join(who, "customer_id").select("vin", "traded_on", trader="person_id")
+    known = owners.select("vin", "person_id", "began", "own", "registered", "bought_on", "sale_on", "first_day")
+    given = known.inner_join(sales, "vin")
     himself = (given.trader == given.person_id).fill_null(False)
     before = given.began.isnull() | (given.began <= given.traded_on)
     # the dealer may have sold it on: to who bought it later, or is first seen with it after somebody else traded it in
@@ -244,7 +263,7 @@ def _disposed(owners: ir.Table, params: Params) -> ir.Table:
     return _evidence(gone, "disposed", ibis.null("date"), params.identity.owner_left.disposed)
 
 
-def _succeeded(owners: ir.Table, pairs: ir.Table, params: Params) -> list[ir.Table]:
+def _succeeded(owners: ir.Table, pairs: ir.Table, params: Params) -> ir.Table:
     """What somebody else's sale, entry in the register or visits say."""
     given, p = params.identity.owner_left, pairs.semi_join(owners, ["vin", "person_id"])
     apart = ibis.literal(_SALE_APART_DAYS)
@@ -254,18 +273,24 @@ def _succeeded(owners: ir.Table, pairs: ir.Table, params: Params) -> list[ir.Tab
     after = p.y_visits_from > p.last_day
     # a buyer who never came may have bought for the one who comes
     came = (p.visits > 0) | (p.y_visits_from.delta(p.last_day, unit="day") >= ibis.literal(_NEVER_CAME_DAYS))
-    other = p.filter(after & came)
-    return [
-        _evidence(p.filter(sold), "sold_again", _.y_sale_on, given.sold_again),
-        _evidence(
-            other.filter(_.y_registered & ~_.registered),
-            "registered_to_other",
-            ibis.null("date"),
-            given.registered_to_other,
-        ),
-        _evidence(other, "other_owner", _.y_known_1, given.other_owner),
-        _evidence(other.filter(_.y_known_2.notnull()), "other_owner_again", _.y_known_2, given.other_owner_again),
+    other = after & came
+    registered, again = other & p.y_registered & ~p.registered, other & p.y_known_2.notnull()
+    said = [
+        ("sold_again", sold, p.y_sale_on, given.sold_again),
+        ("registered_to_other", registered, ibis.null("date"), given.registered_to_other),
+        ("other_owner", other, p.y_known_1, given.other_owner),
+        ("other_owner_again", again, p.y_known_2, given.other_owner_again),
     ]
+    told = ibis.array([_told(*one) for one in said])
+    each = p.select("person_id", "vin", told=told.unnest()).filter(_.told.notnull())
+    return each.select("person_id", "vin", **{name: each.told[name] for name in ("evidence", "seen_on", "probability")})
+
+
+def _told(name: str, holds: ir.Value, seen_on: ir.Value, probability: float) -> ir.Value:
+    """A piece of evidence where it holds, else nothing."""
+    found = {"evidence": ibis.literal(name), "seen_on": seen_on, "probability": ibis.literal(float(probability))}
+    made = ibis.struct(found)
+    return holds.ifelse(made, ibis.null(made.type()))
 
 
 def _plate_moved(clean: dict[str, ir.Table], owners: ir.Table, params: Params, as_of: date) -> ir.Table | None:
@@ -273,15 +298,14 @@ def _plate_moved(clean: dict[str, ir.Table], owners: ir.Table, params: Params, a
     parts = []
     orders = clean["service_orders"]
     if "plate" in orders.columns:
-        seen = orders.filter(_.vin.notnull() & _.plate.notnull() & _.opened_at.notnull())
-        seen = seen.filter(seen.opened_at.date() <= ibis.literal(as_of))
-        parts.append(seen.group_by("vin", "plate").agg(first=_.opened_at.min().date(), last=_.opened_at.max().date()))
-    register = clean["vehicles"].filter(_.plate.notnull())
-    parts.append(register.select("vin", "plate", first=ibis.null("date"), last=ibis.null("date")))
-    plates = ibis.union(*parts).group_by(["vin", "plate"]).agg(first=_.first.min(), last=_.last.max())
+        seen = orders.select("vin", "plate", first=orders.opened_at.date(), last=orders.opened_at.date())
+        parts.append(seen.filter(_.vin.notnull() & (_["first"] <= ibis.literal(as_of))))
+    register = clean["vehicles"].select("vin", "plate", first=ibis.null("date"), last=ibis.null("date"))
+    parts.append(register)
+    told = ibis.union(*parts) if len(parts) > 1 else register
+    plates = told.filter(_.plate.notnull()).group_by(["vin", "plate"]).agg(first=_.first.min(), last=_.last.max())
     shared = plates.mutate(cars=_.count().over(group_by="plate")).filter(_.cars.between(2, _MOST_PERSONS)).drop("cars")
     mine = owners.filter(_.own).select("person_id", "vin", "began").inner_join(shared, "vin")
-    mine = mine.select("person_id", "vin", "began", "plate", "first", "last")
     other = mine.rename({f"y_{c}": c for c in mine.columns})
     both = mine.inner_join(other, (mine.person_id == other.y_person_id) & (mine.plate == other.y_plate))
     both = both.filter(both.vin != both.y_vin)
@@ -304,7 +328,8 @@ def _silent(owners: ir.Table, strong: ir.Table, params: Params, as_of: date) -> 
     days = (seen.n > 1).ifelse(seen.last.delta(seen.first, unit="day") / (seen.n - 1), ibis.null("float64"))
     seen = seen.mutate(own_days=days)
     usual = seen.agg(usual_days=_.own_days.median())
-    s = owners.filter(_.registered).anti_join(strong, ["person_id", "vin"]).inner_join(seen, "vin").cross_join(usual)
+    told = owners.filter(_.registered).select("person_id", "vin", "bought_on", "first_day")
+    s = told.anti_join(strong, ["person_id", "vin"]).inner_join(seen, "vin").cross_join(usual)
     away = ibis.literal(as_of).delta(s["last"], unit="day")
     rhythm = ibis.greatest(s.own_days.coalesce(s.usual_days), 30.0)
     s = s.mutate(away=away, seen_age=ibis.greatest(s["last"].delta(s.bought_on.coalesce(s.first_day), unit="day"), 0))
@@ -337,14 +362,13 @@ def _cars(
     rank = {name: place for place, name in enumerate(EVIDENCE)}
     firm = owner_left.filter((_.evidence != "silence") & (_.probability >= params.identity.owner_left.strong))
     turn = ibis.cases(*((firm.evidence == name, place) for name, place in rank.items()), else_=len(rank))
-    best = ibis.window(group_by=["person_id", "vin"], order_by=[firm.probability.desc(), turn])
-    firm = firm.mutate(turn=ibis.row_number().over(best))
-    ended = firm.group_by(["person_id", "vin"]).agg(
-        left_reason=_.evidence.min(where=_.turn == 0), left_on=_.seen_on.min()
-    )
-    o = owners.left_join(ended, ["person_id", "vin"]).drop("person_id_right", "vin_right")
+    first = firm.evidence.first(order_by=[firm.probability.desc(), turn])
+    ended = firm.group_by(["person_id", "vin"]).agg(left_reason=first, left_on=firm.seen_on.min())
+    asked = ("registered", "sale_on", "known_2", "first_day", "last_day", "bought_on", "preceded")
+    o = owners.left_join(ended, ["person_id", "vin"])
+    o = o.select(*(owners[c] for c in ("vin", "person_id", *asked)), "left_reason", "left_on")
     next_ = _next_owners(pairs, o, ended)
-    o = o.left_join(next_, ["person_id", "vin"]).drop("person_id_right", "vin_right")
+    o = o.left_join(next_, ["person_id", "vin"]).select(*(o[c] for c in o.columns), "next_owner")
     o = o.filter(o.registered | o.left_reason.notnull() | o.next_owner.fill_null(False))
     held_from = ibis.cases(
         (o.next_owner.fill_null(False), o.sale_on.coalesce(o.known_2)),
@@ -352,8 +376,10 @@ def _cars(
         else_=o.bought_on.coalesce(o.first_day),
     )
     o = o.select("vin", "person_id", "left_reason", "left_on", held_from=held_from)
-    held = clean["vehicles"].drop("customer_id").inner_join(o, "vin")
-    return held.mutate(in_hand=held.left_reason.isnull())
+    vehicles = clean["vehicles"]
+    told = [vehicles[c] for c in vehicles.columns if c != "customer_id"]
+    further = ("person_id", "left_reason", "left_on", "held_from")
+    return vehicles.inner_join(o, "vin").select(*told, *(o[c] for c in further), in_hand=o.left_reason.isnull())
 
 
 def _next_owners(pairs: ir.Table, owners: ir.Table, ended: ir.Table) -> ir.Table:
@@ -361,10 +387,15 @@ def _next_owners(pairs: ir.Table, owners: ir.Table, ended: ir.Table) -> ir.Table
     here or brought it twice, has not left it either, and came last."""
     register = owners.filter(_.registered)
     stale = register.group_by("vin").agg(held=_.left_reason.isnull().any()).filter(~_.held)
-    p = pairs.filter(_.registered & ~_.y_registered & (_.y_sale_on.notnull() | (_.y_visits > 1)))
-    p = p.filter(p.y_first_day > p.last_day).semi_join(stale, "vin")
-    them = p.select("vin", "y_last_day", person_id="y_person_id").distinct()
-    them = them.semi_join(owners, ["vin", "person_id"]).anti_join(ended, ["vin", "person_id"])
+    p = pairs
+    later = (p.y_sale_on.notnull() | (p.y_visits > 1)) & (p.y_first_day > p.last_day)
+    p = p.filter(p.registered & ~(p.y_registered) & later).select("vin", "y_last_day", person_id="y_person_id")
+    them = (
+        p.semi_join(stale, "vin")
+        .distinct()
+        .semi_join(owners, ["vin", "person_id"])
+        .anti_join(ended, ["vin", "person_id"])
+    )
     order = ibis.window(group_by="vin", order_by=[ibis.desc("y_last_day"), "person_id"])
     them = them.mutate(turn=ibis.row_number().over(order)).filter(_.turn == 0)
     return them.select("person_id", "vin", next_owner=ibis.literal(True))

@@ -30,6 +30,9 @@ _COMPARED = ("phone_alt", "address", "employer")
 DERIVED = {"leads": "lead:", "contacts": "contact:", "service_orders": "brought:"}
 #: Kinds of key by which records meet, the most telling first.
 KINDS = ("id_number", "phone", "car", "plate", "name_birth", "name_area")
+_KEY = ("kind", "key", "node", "same")
+#: So many phones, cars or plates of a record are compared, the first by their text.
+_MOST_LISTED = 40
 #: A name that nobody has had so far counts as borne by so many of so many people.
 _NAME_PRIOR, _SURNAME_PRIOR = (0.2, 2_000), (4, 200)
 
@@ -65,7 +68,7 @@ def read(connection, clean: dict[str, ir.Table], params: Params) -> Records:
 
 
 def _people(clean: dict[str, ir.Table], params: Params) -> ir.Table:
-    """A row per record with its number; ``points`` and such are known of customer cards only."""
+    """A row per record with its number and what its ID number is; ``points`` and such are known of customer cards only."""
     customers = clean["customers"]
     columns = {c: customers[c] for c in (*CARRIED, *_COMPARED) if c in customers.columns}
     columns |= {c: ibis.null("string") for c in ("region",) if c not in customers.columns}
@@ -75,7 +78,22 @@ def _people(clean: dict[str, ir.Table], params: Params) -> ir.Table:
     known = [*params.sources, *(s for s in DERIVED if s not in params.sources)]
     trust = ibis.cases(*((both.source == s, i) for i, s in enumerate(params.sources)), else_=len(known))
     trust = ibis.cases(*((both.source == s, len(known) + 1 + i) for i, s in enumerate(DERIVED)), else_=trust)
-    return both.mutate(node=ibis.row_number().over(order_by=[trust, both.source, both.customer_id]))
+    return both.mutate(
+        node=ibis.row_number().over(order_by=[trust, both.source, both.customer_id]),
+        **_by_id_number(both.id_number, both.customer_type),
+    )
+
+
+def _by_id_number(ids: ir.StringValue, customer_type: ir.StringValue) -> dict[str, ir.BooleanValue]:
+    """``told``: it is said to be a company's card; ``resident``, ``firm``: the number is a valid one of a person, a company."""
+    is_resident = ids.re_search(RESIDENT_ID)
+    # a resident ID of digits alone would pass for a company's code
+    is_firm = ids.re_search(USCC) & ~is_resident
+    return {
+        "told": ((customer_type == "company") | is_firm).fill_null(False),
+        "resident": (is_resident & ~resident_id_digit_wrong(ids)).fill_null(False),
+        "firm": (is_firm & ~uscc_digit_wrong(ids)).fill_null(False),
+    }
 
 
 def _like(part: ir.Table, cards: ir.Table) -> ir.Table:
@@ -133,7 +151,7 @@ def _named(people: ir.Table) -> ir.Table:
     """What each distinct name says (see `names.Name`), with its frequency and that of its surname."""
     distinct = frame_of(
         people.filter(_.name.notnull())
-        .group_by("name", company=_said_company(people))
+        .group_by("name", company="told")
         .agg(cards=_.count())
         .order_by("name", "company")
     )
@@ -148,15 +166,6 @@ def _named(people: ir.Table) -> ir.Table:
     return ibis.memtable(found.drop(columns="cards"), schema=types)
 
 
-def _is_uscc(ids: ir.StringValue) -> ir.BooleanValue:
-    """A resident ID of digits alone would pass for a company's code."""
-    return ids.re_search(USCC) & ~ids.re_search(RESIDENT_ID)
-
-
-def _said_company(people: ir.Table) -> ir.BooleanValue:
-    return ((people.customer_type == "company") | _is_uscc(people.id_number)).fill_null(False)
-
-
 def _frequency(found: pd.DataFrame, column: str, total: int, prior: tuple[float, int]) -> np.ndarray:
     """Share of the cards with the same value, as if ``prior`` had been seen before."""
     cards = found.groupby(column)["cards"].transform("sum")
@@ -165,12 +174,8 @@ def _frequency(found: pd.DataFrame, column: str, total: int, prior: tuple[float,
 
 def _light(people: ir.Table, named: ir.Table) -> ir.Table:
     """The records with what their name, ID number, address and birth date say."""
-    ids = people.id_number
-    resident = ids.re_search(RESIDENT_ID) & ~resident_id_digit_wrong(ids)
-    firm = _is_uscc(ids) & ~uscc_digit_wrong(ids)
-    p = people.mutate(told=_said_company(people), resident=resident.fill_null(False), firm=firm.fill_null(False))
     n = named.rename(n_name="name", n_company="company")
-    p = p.left_join(n, (p.name == n.n_name) & (p.told == n.n_company)).drop("n_name", "n_company")
+    p = people.left_join(n, (people.name == n.n_name) & (people.told == n.n_company))
     kind = ibis.cases(
         (p.told | p.name_company.fill_null(False), "company"),
         ((p.customer_type == "person") | p.resident, "person"),
@@ -181,17 +186,17 @@ def _light(people: ir.Table, named: ir.Table) -> ir.Table:
     born = p.birth_date.strftime("%Y%m%d")
     tidy = p.address.lower().re_replace(r"[\s,.，。、#-]+", "")
     sex = ibis.cases((kind == "company", ibis.null("string")), (p.resident, by_id), else_=own)
-    return (
-        p.mutate(
-            kind=kind,
-            valid_id=(p.resident | p.firm).ifelse(p.id_number, ibis.null("string")),
-            sex=sex,
-            hint=sex.coalesce(p.name_hint),
-            birth=p.resident.ifelse(p.id_number.substr(6, 8), born),
-            place=(tidy.length() >= 8).ifelse(tidy, ibis.null("string")),
-        )
-        .mutate(same=_.name_key.coalesce("") + "|" + _.valid_id.coalesce(""))
-        .drop("told", "resident", "firm", "name_company", "name_sex", "name_hint")
+    valid_id = (p.resident | p.firm).ifelse(p.id_number, ibis.null("string"))
+    only_here = ("told", "resident", "firm", "n_name", "n_company", "name_company", "name_sex", "name_hint")
+    return p.select(
+        *(c for c in p.columns if c not in only_here),
+        kind=kind,
+        valid_id=valid_id,
+        sex=sex,
+        hint=sex.coalesce(p.name_hint),
+        birth=p.resident.ifelse(p.id_number.substr(6, 8), born),
+        place=(tidy.length() >= 8).ifelse(tidy, ibis.null("string")),
+        same=p.name_key.coalesce("") + "|" + valid_id.coalesce(""),
     )
 
 
@@ -222,44 +227,31 @@ def _held(clean: dict[str, ir.Table], light: ir.Table) -> ir.Table:
                 rows = clean[table].select("customer_id", kind=ibis.literal(kind), key=column)
                 parts.append(rows.filter(_.key.notnull() & _.customer_id.notnull()))
     held = ibis.union(*parts, distinct=True)
-    by_card = held.inner_join(light.filter(~_.source.isin(list(DERIVED))), "customer_id")
-    own = light.filter(_.vin.notnull())
-    return ibis.union(
-        by_card.select("kind", "key", "node", "same"),
-        own.select("node", "same", kind=ibis.literal("car"), key=own.vin).select("kind", "key", "node", "same"),
-        distinct=True,
-    )
+    light = light.select("node", "same", "source", "customer_id", "vin")
+    cards = light.filter(~(_.source.isin(list(DERIVED))))
+    by_card = held.inner_join(cards, "customer_id").select(*_KEY)
+    own = light.filter(_.vin.notnull()).select(kind=ibis.literal("car"), key="vin", node="node", same="same")
+    return ibis.union(by_card, own, distinct=True)
 
 
 def _keys(light: ir.Table, phones: ir.Table, held: ir.Table) -> ir.Table:
     """The keys of all kinds. By a name's key everybody is the same, so that each node stands for itself there."""
-    by_phone = phones.filter(~_.crowded).select("key", "node", "same", kind=ibis.literal("phone"))
-    by_id = light.filter(_.valid_id.notnull()).select(
-        "node", kind=ibis.literal("id_number"), key="valid_id", same=ibis.literal("")
-    )
-    # the sound of a Latin name may be turned; the smaller of the two is the same for both orders
-    sound = ibis.least(light.name_sound, light.name_turned.coalesce(light.name_sound))
-    full = light.mutate(sound=sound, alone=light.node.cast("string")).filter(
-        light.name_full & (light.kind != "company").fill_null(True)
-    )
-    bar = ibis.literal("|")
-    by_birth = full.filter(_.birth.notnull())
-    by_area = full.filter(_.residential_area.notnull())
+    asked = ("node", "same", "kind", "valid_id", "name_full", "name_sound", "name_turned", "birth", "residential_area")
+    light, by_phone = light.select(*asked), phones.filter(~(_.crowded))
+    by_id = light.filter(_.valid_id.notnull())
     parts = [
-        by_id,
-        by_phone,
+        by_id.select(kind=ibis.literal("id_number"), key="valid_id", node="node", same=ibis.literal("")),
+        by_phone.select(kind=ibis.literal("phone"), key="key", node="node", same="same"),
         held,
-        by_birth.select(
-            "node", kind=ibis.literal("name_birth"), key=by_birth.sound + bar + by_birth.birth, same=by_birth.alone
-        ),
-        by_area.select(
-            "node",
-            kind=ibis.literal("name_area"),
-            key=by_area.sound + bar + by_area.residential_area,
-            same=by_area.alone,
-        ),
     ]
-    return ibis.union(*(part.select("kind", "key", "node", "same") for part in parts))
+    full = light.filter(_.name_full & (_.kind != "company").fill_null(True))
+    # the sound of a Latin name may be turned; the smaller of the two is the same for both orders
+    sound = ibis.least(full.name_sound, full.name_turned.coalesce(full.name_sound)) + "|"
+    for kind, beside in (("name_birth", full.birth), ("name_area", full.residential_area)):
+        key = sound + beside
+        known = full.select(kind=ibis.literal(kind), key=key, node="node", same=full.node.cast("string"))
+        parts.append(known.filter(_.key.notnull()))
+    return ibis.union(*parts)
 
 
 def _nodes(light: ir.Table, keys: ir.Table) -> ir.Table:
@@ -268,11 +260,8 @@ def _nodes(light: ir.Table, keys: ir.Table) -> ir.Table:
     twice = shared.group_by(k_kind="kind", k_key="key").agg(n=_.count()).filter(_.n > 1)
     both = shared.left_join(twice, (shared.kind == twice.k_kind) & (shared.key == twice.k_key))
     both = both.filter((both.kind == "phone") | both.n.notnull())
-    both = both.mutate(place=ibis.row_number().over(group_by=["kind", "node"], order_by="key")).filter(_.place < 40)
     lists = both.group_by(l_node="node").agg(
-        phones=_.key.collect(where=_.kind == "phone", order_by=_.key),
-        cars=_.key.collect(where=_.kind == "car", order_by=_.key),
-        plates=_.key.collect(where=_.kind == "plate", order_by=_.key),
+        **{f"{kind}s": _.key.collect(where=_.kind == kind, order_by=_.key) for kind in ("phone", "car", "plate")}
     )
     compared = [c for c in light.columns if c.startswith(("name_", "tf_"))]
     compared += [
@@ -287,4 +276,5 @@ def _nodes(light: ir.Table, keys: ir.Table) -> ir.Table:
         "place",
         "residential_area",
     ]
-    return light.left_join(lists, light.node == lists.l_node).select(*compared, "phones", "cars", "plates")
+    both = light.left_join(lists, light.node == lists.l_node)
+    return both.select(*compared, **{name: lists[name][:_MOST_LISTED] for name in ("phones", "cars", "plates")})

@@ -18,6 +18,10 @@ from dealerkit.params import Params
 KINDS = ("owner", "driver", "payer", "household", "family", "employee", "fleet")
 #: So many persons may share a phone or address and still be taken for a household.
 _LARGEST_HOUSEHOLD = 6
+#: What is asked of the records.
+_ASKED = (
+    "node", "source", "customer_id", "person_id", "kind", "name", "name_surname", "vin", "place", "employer", "created_on",
+)  # fmt: skip
 _COLUMNS = ("person_id", "other_person_id", "vin", "kind", "source", "since")
 
 
@@ -50,8 +54,9 @@ def ties(connection, clean: dict[str, ir.Table], people: ir.Table, keys: ir.Tabl
         people: the records with their person, held by the engine.
         keys: keys of the records (see `records.Records`).
     """
+    people = people.select(*_ASKED)
     cards = people.select(k_person="person_id", k_id="customer_id")
-    registered = clean["vehicles"].filter(_.customer_id.notnull()).select(h_vin="vin", k_id="customer_id")
+    registered = clean["vehicles"].select(h_vin="vin", k_id="customer_id").filter(_.k_id.notnull())
     registered = registered.inner_join(cards, "k_id").select("h_vin", h_person="k_person")
     parts = [*_by_contact(clean, people, cards, registered), *_by_order(clean, people, cards, registered)]
     parts += [_together(people, keys), _employed(people)]
@@ -83,7 +88,8 @@ def _row(table: ir.Table, kind, source: str, **columns) -> ir.Table:
     kinds = {"person_id": "string", "other_person_id": "string", "vin": "string", "since": "date"}
     given = {name: columns.get(name, ibis.null(kind_)) for name, kind_ in kinds.items()}
     kind = ibis.literal(kind) if isinstance(kind, str) else kind
-    return table.select(**given, kind=kind, source=ibis.literal(source)).select(*_COLUMNS)
+    told = given | {"kind": kind, "source": ibis.literal(source)}
+    return table.select(**{name: told[name] for name in _COLUMNS})
 
 
 def _by_contact(clean: dict[str, ir.Table], people: ir.Table, cards: ir.Table, registered: ir.Table) -> list[ir.Table]:
@@ -106,7 +112,8 @@ def _by_order(clean: dict[str, ir.Table], people: ir.Table, cards: ir.Table, reg
     orders = clean.get("service_orders")
     if orders is None:
         return []
-    told = orders.filter(_.brought_by.notnull() & _.customer_id.notnull() & _.vin.notnull())
+    told = orders.select("vin", "customer_id", "brought_by", "opened_at")
+    told = told.filter(_.brought_by.notnull() & _.customer_id.notnull() & _.vin.notnull())
     told = told.group_by("vin", "customer_id", "brought_by").agg(since=_.opened_at.min().date())
     told = told.inner_join(cards, told.customer_id == cards.k_id)
     near = people.filter(_.vin.notnull() & _.name.notnull())
