@@ -206,8 +206,23 @@ def test_the_least_certain_pairs_are_masked_and_explained(records_of):
     [joined] = views.least_certain(result, t, joined=True).to_dict("records")
     assert joined["names"] == "王* / 王*" and joined["phones"].startswith("138****")
     assert joined["agrees"] == "same surname, the rest of one name unknown, same phone"
+    assert joined["why"] == "phone, and what else agrees"
     told = views.least_certain(result, t, joined=True).to_csv() + views.least_certain(result, t, joined=False).to_csv()
     assert "小明" not in told and PHONES[1] not in told
+
+
+def test_a_pair_joined_through_another_record_is_told_as_such(records_of):
+    rows = people(
+        {"name": "王伟", **P, "residential_area": "海港名苑"},
+        {"name": "王伟", **P, "phone_alt": Q["phone"]},
+        {"name": "王伟", **Q, "residential_area": "海港名苑"},
+    )
+    result, t = found(records_of(customers=rows)), Translator("en")
+    assert groups_of(result) == ["ABC"] and result.merges["phone"] == 2 and result.merges["through_others"] == 1
+    [through] = result.pairs[result.pairs["rule"].eq("through_others")].to_dict("records")
+    assert {through["customer_id_a"], through["customer_id_b"]} == {"A", "C"} and through["probability"] < 0.8
+    first = views.least_certain(result, t, joined=True).iloc[0]
+    assert first["why"] == "other records of the person; these two alone would stay apart"
 
 
 # -- relations ----------------------------------------------------------------------------------------------------

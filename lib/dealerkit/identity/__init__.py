@@ -155,9 +155,13 @@ def joined(found: Records, linked: linking.Pairs, size: int, obeyed: decisions.F
     together = group[pairs["a"].to_numpy()] == group[pairs["b"].to_numpy()]
     pairs["verdict"] = np.where(together, "joined", "apart")
     apart = pairs["rule"].where(pairs["rule"].notna(), _code(pairs, size).map(cut))
-    several = on_phone & (a_bare ^ b_bare) & by_rule.phone_without_name & apart.isna()
-    apart = apart.mask(several, "several_on_phone").astype(object).where(lambda rule: rule.notna(), None)
-    pairs["rule"] = np.where(together, reason, apart)
+    nameless = on_phone & (a_bare ^ b_bare) & by_rule.phone_without_name
+    apart = (
+        apart.mask(nameless & apart.isna(), "several_on_phone").astype(object).where(lambda rule: rule.notna(), None)
+    )
+    own = likely & ~(_code(pairs, size).isin(cut))
+    own |= nameless | (pairs["kind"].eq("id_number") & by_rule.same_id_number)
+    pairs["rule"] = np.where(together, reason.where(own, "through_others"), apart)
     pairs.loc[_code(pairs, size).isin(_code(pd.concat([obeyed.must, obeyed.cannot]), size)), "rule"] = "decided"
     return Joined(group, links, pairs)
 
@@ -182,7 +186,8 @@ def _linked(light: ir.Table, scored: pd.DataFrame, by_id: pd.DataFrame, size: in
 def _counted(pairs: pd.DataFrame, obeyed: decisions.Forced) -> dict[str, int]:
     """Pairs that each rule or key joined, and as ``apart <rule>`` kept apart; ``kept_apart`` are all of these."""
     counts = pairs.groupby(["verdict", "rule"]).size()
-    joined = {rule: int(counts.get(("joined", rule), 0)) for rule in (*rules.JOINING, *rules.BY_WEIGHT)}
+    names = (*rules.JOINING, *rules.BY_WEIGHT, *rules.BY_OTHERS)
+    joined = {rule: int(counts.get(("joined", rule), 0)) for rule in names}
     apart = {f"apart {rule}": int(counts.get(("apart", rule), 0)) for rule in rules.KEEPING_APART}
     decided = {"decided": len(obeyed.must), "apart decided": len(obeyed.cannot)}
     return joined | apart | decided | {"kept_apart": sum((apart | {"apart decided": len(obeyed.cannot)}).values())}

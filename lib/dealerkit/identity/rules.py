@@ -26,6 +26,8 @@ BY_WEIGHT = {
     "name_birth": N_("name and birth date, and what else agrees"),
     "name_area": N_("name and residential area, and what else agrees"),
 }
+#: What joins two records that would not be joined by themselves.
+BY_OTHERS = {"through_others": N_("other records of the person; these two alone would stay apart")}
 #: Rules that keep apart, in the order in which a pair is put down to them.
 KEEPING_APART = {
     "decided": N_("decided by staff"),

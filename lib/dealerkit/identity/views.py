@@ -39,6 +39,7 @@ DIFFERS = {
     ("address", "other"): N_("another address"),
     ("area", "other"): N_("another residential area"),
 }
+_JOINED = {**rules.JOINING, **rules.BY_WEIGHT, **rules.BY_OTHERS}
 RELATIONS = {
     "owner": N_("owner of a car"),
     "driver": N_("drives a car of somebody else"),
@@ -70,7 +71,7 @@ def facts(found: Identified, params: Params) -> dict[str, tuple]:
 def rules_table(found: Identified, params: Params, t) -> pd.DataFrame:
     """What joined pairs and what kept them apart: does, rule, pairs (None: the rule is switched off)."""
     rows = []
-    for rule, text in {**rules.JOINING, **rules.BY_WEIGHT}.items():
+    for rule, text in _JOINED.items():
         rows.append((N_("joins"), text, found.merges[rule], rule))
     for rule, text in rules.KEEPING_APART.items():
         rows.append((N_("keeps apart"), text, found.merges[f"apart {rule}"], rule))
@@ -90,7 +91,7 @@ def saved(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def least_certain(found: Identified, t, joined: bool, most: int = 10) -> pd.DataFrame:
     """The pairs that were joined with the least probability, or left apart with the greatest: record_a, record_b,
-    names (masked), phones (masked), agrees, differs, probability, why (of those apart)."""
+    names (masked), phones (masked), agrees, differs, probability, why (the rule or key, or that too little agrees)."""
     pairs = found.pairs[found.pairs["verdict"] == ("joined" if joined else "apart")]
     pairs = pairs[~pairs["rule"].isin(["decided", "same_id_number"])] if joined else pairs[~pairs["rule"].eq("decided")]
     order = ["probability", "source_a", "customer_id_a", "source_b", "customer_id_b"]
@@ -136,10 +137,12 @@ def _levels(pair: dict, words: dict[tuple[str, str], str], t) -> str:
 
 
 def _why(pair: dict, t) -> str:
-    if pair["verdict"] == "joined":
-        return ""
-    rule = pair["rule"]
-    return t.text(rules.KEEPING_APART[rule]) if isinstance(rule, str) else t.text(N_("too little agrees"))
+    rule, joined = pair["rule"], pair["verdict"] == "joined"
+    return (
+        t.text((_JOINED if joined else rules.KEEPING_APART)[rule])
+        if isinstance(rule, str)
+        else t.text(N_("too little agrees"))
+    )
 
 
 def relations_table(found: Identified, t) -> pd.DataFrame:
