@@ -90,6 +90,12 @@ def test_there_is_a_page_per_notebook_and_what_goes_with_them(flow):
         assert page.count("<h1") == 1
 
 
+def test_no_cell_warned(flow):
+    for path in (flow.build / f"{stage}.ipynb" for stage in STAGES):
+        outputs = [o for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for o in cell.get("outputs", [])]
+        assert outputs and [o["text"] for o in outputs if o.get("name") == "stderr"] == [], path.name
+
+
 def test_nothing_is_done_again(flow):
     before = {p: p.stat().st_mtime_ns for p in flow.project.folder.rglob("*") if p.is_file() and ".venv" not in p.parts}
     began = time.perf_counter()

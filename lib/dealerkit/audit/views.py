@@ -226,7 +226,7 @@ def failing_checks(audited, t, most: int | None = None) -> pd.DataFrame:
     ]
     places = zip(failing["table"], failing["column"], failing["message"], strict=True)
     failing["what"] = [
-        t.say("{table:text} · {column:text}: {message:text}", table=table, column=column, message=message)
+        t.say(N_("{table:text} · {column:text}: {message:text}"), table=table, column=column, message=message)
         for table, column, message in places
     ]
     return failing.head(most) if most else failing
@@ -240,12 +240,13 @@ def fewer_faults(failing: pd.DataFrame, t, after: int = 10) -> pd.DataFrame:
     rest = failing.iloc[after:]
     rest = rest.assign(
         fault=[
-            t.say("{column:text}: {message:text}", column=c, message=m) for c, m in zip(rest["column"], rest["message"])
+            t.say(N_("{column:text}: {message:text}"), column=c, message=m)
+            for c, m in zip(rest["column"], rest["message"])
         ]
     )
     out = (
         rest.groupby(["table", "dimension"], sort=True)
-        .agg(checks=("check", "count"), faults=("fault", "; ".join), failed=("failed", "sum"))
+        .agg(checks=("check", "count"), faults=("fault", lambda said: t.listed(said, ";")), failed=("failed", "sum"))
         .reset_index()
     )
     return out.sort_values(["failed", "table", "dimension"], ascending=[False, True, True], ignore_index=True)
@@ -304,11 +305,11 @@ def files_read(ingested, t) -> pd.DataFrame:
     rows = [
         {
             "file": f.file + (f" · {f.sheet}" if f.sheet else ""),
-            "tables": ", ".join(t.labels(n) for n in f.tables),
+            "tables": t.listed(t.labels(n) for n in f.tables),
             "encoding": f.encoding,
             "header_row": f.header_row,
             "rows": f.rows,
-            "unused": ", ".join(f.unused),
+            "unused": t.listed(f.unused),
         }
         for f in ingested.files
     ]

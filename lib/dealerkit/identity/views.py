@@ -133,7 +133,7 @@ def _masked(value: str | None, kind: str, t) -> str:
 
 def _levels(pair: dict, words: dict[tuple[str, str], str], t) -> str:
     said = [t.text(text) for (comparison, level), text in words.items() if pair[comparison] == level]
-    return ("、" if t.language == "zh" else ", ").join(said)
+    return t.listed(said)
 
 
 def _why(pair: dict, t) -> str:

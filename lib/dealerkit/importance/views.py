@@ -184,7 +184,7 @@ def top(study: Study, weighed: Weighed | None, t, most: int = 10) -> pd.DataFram
             (
                 name,
                 first,
-                ", ".join(more) or "–",
+                t.listed(more) or "–",
                 row.importance,
                 row.low,
                 row.high,
@@ -297,7 +297,7 @@ def _placing(row, factor: str, label: pd.Series, t) -> tuple:
     if row is None:
         return None, "–", "–", "–"
     ends = t.say("{low:points} to {high:points}", low=row.low, high=row.high)
-    also = ", ".join(label[f] for f in row.group if f != factor)
+    also = t.listed(label[f] for f in row.group if f != factor)
     return row.importance, ends, _ranks(row, t), also or "–"
 
 
@@ -392,7 +392,7 @@ def recall(study: Study, t) -> pd.DataFrame:
 
 def _named(row: dict, study: Study, t) -> str:
     label = study.screened.about["label"][row["factor"]]
-    return label if row["level"] is None else t.say("{label:text}: {level:text}", label=label, level=row["level"])
+    return label if row["level"] is None else t.say(N_("{label:text}: {level:text}"), label=label, level=row["level"])
 
 
 def listed(study: Study, t, defining: bool = False, most: int = 5) -> pd.DataFrame:

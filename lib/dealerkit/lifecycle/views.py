@@ -155,7 +155,7 @@ def warnings(found: Found, t) -> pd.DataFrame:
 def _with_ends(three: tuple, kind: str, t) -> str:
     if not np.isfinite(three[0]):
         return t.text("not known")
-    return t.say("{value:text} ({between:text})", value=t.value(three[0], kind), between=_between(three, kind, t))
+    return t.say(N_("{value:text} ({between:text})"), value=t.value(three[0], kind), between=_between(three, kind, t))
 
 
 def _between(three: tuple, kind: str, t) -> str:
@@ -295,11 +295,11 @@ def point_rows(found: Found, dictionary: pd.DataFrame, t, most: int = 6) -> pd.D
 
 
 def labels(dictionary: pd.DataFrame, t) -> dict[str, str]:
-    """Feature of the churn model → its label in words."""
+    """Feature of the churn model → its label, as the dictionary has it."""
     of_car = dictionary[dictionary["table"] == "car_factors"].set_index("factor")["label"]
     of_person = dictionary[dictionary["table"] == "person_factors"].set_index("factor")["label"]
-    made = {name: t.text(label) for name, label in of_car.items()}
-    made |= {f"person_{name}": t.say(_PERSON, label=t.text(label)) for name, label in of_person.items()}
+    made = dict(of_car)
+    made |= {f"person_{name}": t.say(_PERSON, label=label) for name, label in of_person.items()}
     return made | {"series": t.text(N_("Model line")), "energy_type": t.text(N_("Energy"))}
 
 
@@ -309,7 +309,7 @@ def _bin(row: dict, t) -> str:
     if row["is_rest"]:
         return t.text(_REST)
     if isinstance(row["categories"], (list, tuple)) and len(row["categories"]):
-        return ", ".join(map(str, row["categories"]))
+        return t.listed(row["categories"])
     low, high = row["low"], row["high"]
     no_low, no_high = low is None or not np.isfinite(low), high is None or not np.isfinite(high)
     if no_low and no_high:

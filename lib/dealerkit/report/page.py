@@ -322,7 +322,7 @@ def _said(value: object, t: Translator) -> str:
     if isinstance(value, date):
         return t.value(value, "day")
     if isinstance(value, (list, tuple)):
-        return ", ".join(_said(v, t) for v in value)
+        return t.listed(_said(v, t) for v in value)
     text = str(value)
     return (
         short_checksum(text)

@@ -10,7 +10,7 @@ import math
 import re
 import string
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
@@ -148,6 +148,8 @@ _FORMS: dict[str, Callable[[float], tuple[str, str]]] = {
 }
 #: Kinds that a placeholder of a template, or a column of a table, may have.
 KINDS = (*_FORMS, "day", "month", "text", "label")
+#: What parts words in English → in Chinese.
+_SEPARATORS = {",": "、", ";": "；"}
 
 
 class Translator:
@@ -176,7 +178,7 @@ class Translator:
         found = catalogue(self.language).get(msgid)
         if found is not None:
             return found
-        wordless = not re.search(r"[A-Za-z]", re.sub(r"\{[^{}]*\}", "", msgid))
+        wordless = not re.search(r"[A-Za-z]", re.sub(r"\{[^{}|]*\}", "", msgid))
         if not wordless and msgid not in self.untranslated:
             self.untranslated.append(msgid)
             if len(self.untranslated) == 1:
@@ -187,6 +189,10 @@ class Translator:
                     stacklevel=2,
                 )
         return msgid
+
+    def listed(self, items: Iterable[object], separator: str = ",") -> str:
+        """Words one after the other, parted as the language does it: by ``, `` or 、, with ``;`` by ``; `` or ；."""
+        return (_SEPARATORS[separator] if self.language == "zh" else f"{separator} ").join(map(str, items))
 
     def say(self, template: str, **values: object) -> str:
         """The template in the report's language with its placeholders filled.

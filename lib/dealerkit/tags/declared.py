@@ -25,7 +25,7 @@ CLASSES = {
     "who": N_("Who"),
     "bond": N_("Bond"),
     "car": N_("Car"),
-    "work": N_("Work"),
+    "work": N_("Service and repair"),
     "contact": N_("Contact"),
     "interest": N_("Interest"),
     "own": N_("Own"),

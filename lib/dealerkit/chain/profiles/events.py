@@ -111,7 +111,7 @@ def workshop(built: Built, visits: pd.DataFrame, t, holder: str | None = None) -
 def _jobs(items: list | None, t) -> str:
     names = [i for i in dict.fromkeys(items or []) if isinstance(i, str)]
     more = [t.say(N_("{n:count} more"), n=len(names) - _JOBS)] if len(names) > _JOBS else []
-    return ("、" if t.language == "zh" else ", ").join([*names[:_JOBS], *more])
+    return t.listed([*names[:_JOBS], *more])
 
 
 def left_work(built: Built, visits: pd.DataFrame) -> pd.DataFrame:

@@ -44,9 +44,8 @@ def _kind(code: object, t) -> str:
 
 def _lead(known: CarProfile, t) -> str:
     holder = known.held[known.held["in_hand"].astype(bool)] if len(known.held) else known.held
-    between = "、" if t.language == "zh" else ", "
     if len(holder):
-        who = between.join(name if isinstance(name, str) else t.text("name not known") for name in holder["name"])
+        who = t.listed(name if isinstance(name, str) else t.text("name not known") for name in holder["name"])
         said = [t.say(N_("Held by {name:text}."), name=who)]
     else:
         said = [t.text(N_("Held by nobody on record."))]
@@ -104,7 +103,7 @@ def _owners(known: CarProfile, t) -> str:
         Col("last", t.text("Last met with it")),
         Col("visits", t.text("Visits"), "count"),
         Col("bought_on", t.text("Bought it here on")),
-        Col("state", t.text("Now")),
+        Col("state", t.text("Position")),
         Col("person_id", t.text("Person id")),
     ]
     return fragments.table(frame.head(sheets.EVENTS), columns, t)

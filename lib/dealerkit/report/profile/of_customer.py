@@ -186,12 +186,11 @@ def _contact(known: CustomerProfile, t) -> str:
     said = {True: N_("agreed"), False: N_("refused")}.get(None if consent is None else bool(consent), N_("not asked"))
     roles = (("is_company", N_("company")), ("is_owner", N_("owner")), ("is_former_owner", N_("former owner")),
              ("is_prospect", N_("prospect")), ("is_driver", N_("driver")), ("is_payer", N_("payer")))  # fmt: skip
-    between = "、" if t.language == "zh" else ", "
     gender = t.labels("customers", "gender", p["gender"]) if p.get("gender") else ""
     rows = [
         (t.text("Phone"), p.get("phone") or t.text("not known")),
         (t.text("Advertising"), t.text(said)),
-        (t.text("Role"), between.join(t.text(name) for key, name in roles if p.get(key))),
+        (t.text("Role"), t.listed(t.text(name) for key, name in roles if p.get(key))),
         (t.labels("customers", "gender"), gender),
         (
             t.labels("customers", "birth_date"),
@@ -208,11 +207,10 @@ def _contact(known: CustomerProfile, t) -> str:
 
 
 def _records(known: CustomerProfile, t) -> str:
-    between = "、" if t.language == "zh" else ", "
     single = len(known.records) == 1
     frame = known.records.assign(
         joined=[
-            between.join(t.text(_KEYS[key]) for key in keys) or t.text("only record" if single else "another key")
+            t.listed(t.text(_KEYS[key]) for key in keys) or t.text("only record" if single else "another key")
             for keys in known.records["joined_by"]
         ],
         source=[t.labels(source) if source in TABLES else source for source in known.records["source"]],
@@ -224,7 +222,7 @@ def _records(known: CustomerProfile, t) -> str:
         **{c: sheets.or_dash(known.records[c]) for c in ("name", "phone", "address", "source_channel")},
     )
     columns = [
-        Col("customer_id", t.text("Number")),
+        Col("customer_id", t.text("Record number")),
         Col("source", t.text("Source")),
         Col("name", t.labels("customers", "name")),
         Col("phone", t.text("Phone")),

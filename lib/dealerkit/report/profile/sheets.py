@@ -57,7 +57,7 @@ def steps(rows: pd.DataFrame, names: Mapping[str, str], left_work: pd.DataFrame,
     todo = todo[~todo["offer"].astype(bool)] if refused else todo
     rank = {name: place for place, name in enumerate(_FIRST)}
     todo = todo.assign(rank=todo["class"].map(rank)).sort_values(["rank", "place"], kind="stable")
-    between, made = "、" if t.language == "zh" else ", ", []
+    made = []
     for tag, of_tag in todo.groupby("tag", sort=False):
         cars = [names.get(vin, vin) for vin in of_tag["vin"].dropna()]
         first = of_tag.iloc[0]
@@ -66,9 +66,7 @@ def steps(rows: pd.DataFrame, names: Mapping[str, str], left_work: pd.DataFrame,
         made.append(
             Action(
                 first["step"],
-                how=" · ".join(
-                    [how, *([between.join(cars)] if cars else []), *([between.join(jobs[:4])] if jobs else [])]
-                ),
+                how=" · ".join([how, *([t.listed(cars)] if cars else []), *([t.listed(jobs[:4])] if jobs else [])]),
             )
         )
     said = rows.loc[rows["tag"] == "refused_marketing", "step"]
@@ -88,7 +86,7 @@ def left_over(left_work: pd.DataFrame, names: Mapping[str, str], t, with_car: bo
         status=[t.labels("service_lines", "status", code) for code in left_work["status"]],
     )
     columns = [
-        Col("item", t.text("Work")),
+        Col("item", t.text("Job")),
         Col("status", t.text("Status")),
         Col("day", t.text("Day")),
         Col("yuan", t.text("Amount"), "yuan"),
@@ -135,7 +133,9 @@ def risks(rows: pd.DataFrame, names: Mapping[str, str], t) -> str:
     """Chance of each car to be lost, with the reasons."""
     frame = rows.assign(
         car=_cars(rows, names),
-        why=["; ".join(_reason(label, value, t) for label, value in reasons) or "–" for reasons in rows["reasons"]],
+        why=[
+            t.listed((_reason(label, value, t) for label, value in reasons), ";") or "–" for reasons in rows["reasons"]
+        ],
     )
     columns = [
         Col("car", t.text("Car")),
@@ -151,8 +151,8 @@ def _reason(label: str, value: object, t) -> str:
     if value is None or value != value:
         return label
     if isinstance(value, str):
-        return t.say("{label:text}: {value:text}", label=label, value=value)
-    return t.say("{label:text}: {value:number}", label=label, value=float(value))
+        return t.say(N_("{label:text}: {value:text}"), label=label, value=value)
+    return t.say(N_("{label:text}: {value:number}"), label=label, value=float(value))
 
 
 def gaps(missing: Iterable[tuple[str, str, str]], t) -> str:
