@@ -1,6 +1,7 @@
 """Raw = clean + quarantined + merged, whatever is delivered: files made by Hypothesis go through reading and checking.
 
-A few examples in the usual run; `pytest --hypothesis-profile=many tests/test_conservation.py` tries many.
+A few examples in the usual run; `pytest --hypothesis-profile=many tests/test_conservation.py` tries many, in ten minutes
+at most.
 """
 
 from __future__ import annotations

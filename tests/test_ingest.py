@@ -126,6 +126,15 @@ def test_titles_blanks_totals_repeated_headers_and_uneven_rows_are_told_apart(ra
     assert result.files[0].header_row == 3
 
 
+def test_a_row_with_nothing_but_cells_beyond_the_headers_is_not_passed_over(raw):
+    """Hypothesis found it: it was taken for an empty line."""
+    write(raw, "a.csv", VISITS + "1,2,3\n,,,more,cells\n,,, ,\n")
+    result = read(raw)
+    assert rows(result, "service_orders", "_row", "_kind") == [(2, "row"), (3, "ragged")]
+    counts = result.files[0].counts
+    assert (counts.rows, counts.ragged_rows, counts.blank_lines) == (2, 1, 1)
+
+
 def test_total_words_in_a_real_row_leave_it_a_row(raw):
     write(
         raw, "a.csv", "order_id,brought_by,vin,opened_at\n1,Total,V,2024-01-01\n,Total,,\n,张三,V,2024-01-02\nSUM,,,9\n"

@@ -97,7 +97,7 @@ def estimate(faults: ir.Table, customers: ir.Table, params: Params) -> Cost:
     by_fixer = of_fixer.group_by(what=_.fixer).agg(lost=_.lost.sum(), all=_.count())
     each = hit.group_by("customer_id").agg(lost=_.lost.any())
     total = each.agg(lost=_.lost.sum(), all=_.count()).mutate(what=ibis.literal("")).select("what", "lost", "all")
-    found = ibis.union(by_check, by_fixer, total).to_pandas().fillna(0)
+    found = ibis.union(by_check, by_fixer, total).mutate(lost=_.lost.fill_null(0)).to_pandas()
     counts = {what: (int(lost), int(n - lost)) for what, lost, n in found.itertuples(index=False)}
     unreachable, misplaced = counts.pop("")
     return Cost(

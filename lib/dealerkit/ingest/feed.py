@@ -198,7 +198,8 @@ class Feeder:
                 at, zip(*(c.take(pa.array(at)).to_pylist() for c in batch.columns), strict=True), strict=True
             ):
                 kind = self._kind(cells, headers)
-                if kind != "row":
+                # with nothing but cells beyond the headers, a row is none that may be passed over
+                if kind != "row" and (kind, kinds[position]) != ("blank", "ragged"):
                     kinds[position] = kind
         return kinds
 
