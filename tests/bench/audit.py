@@ -4,13 +4,14 @@
 
 A dealer is generated with so many visits, read and made standard; everyone gets the same Parquet file: the typed columns of
 the visits, and for each typed column what was delivered (`<column>_text`). Only the checks that all can express are
-compared (`CHECKS`): required and expected values, legal values, patterns, ranges, days, the order of two days, sums, the
+compared (`rules`): required and expected values, legal values, patterns, ranges, days, the order of two days, sums, the
 key given once. Each tool runs them in a process of its own, in turns, and must say how many rows fail each check and which
-(its list of failing rows as a table). Printed for each: seconds of the processor and of the clock, for the work alone
-and with the start of the process, memory, failing rows; counts that differ from the kit's are named (a key given twice is
-two rows for the others, and one for the kit, which keeps the other). ``whole audit`` is the kit from the raw texts to the
-ledger with all its checks of this table, for comparison. The goal: the kit's work below each of theirs, by processor and
-by clock.
+(its list of failing rows as a table). The process first does the same with a thousand visits, so that every tool has all
+its modules when the work on all visits begins. Printed for each: seconds of the processor and of the clock, for the work
+and for the start with the thousand, memory, failing rows; counts that differ from the kit's are named (a key given twice
+is two rows for the others, and one for the kit, which keeps the other). ``whole audit`` is the kit from the raw texts to
+the ledger with all its checks of this table, for comparison. The goal: the kit's work below each of theirs, by processor
+and by clock.
 
 Needs the extra `bench`; ``--keep FOLDER`` keeps the generated dealer there and finds it again.
 """
@@ -19,9 +20,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -37,9 +38,11 @@ TABLE = "service_orders"
 VISITS_EACH = 6.9
 EXPORT_DAY = date(2026, 9, 30)
 PEERS = ("pandera on pandas", "pandera on polars", "pointblank on polars", "pointblank on duckdb")
-#: When a worker began its work, its modules being there: seconds of the processor and of the clock.
-_STARTED: list[tuple[float, float]] = []
+#: Visits with which a worker does its work once before.
+FEW = 1000
 OURS, WHOLE = "dealerkit", "dealerkit, whole audit"
+#: What the process is asked to do that makes the common input.
+_PREPARES = "prepare"
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ def typed_columns() -> list[str]:
 
 
 def prepare(folder: Path, orders: int, seed: int) -> None:
-    """Generate, read and standardise the visits: `raw_service_orders.parquet` and `typed.parquet` in the folder."""
+    """Generate, read and standardise the visits: `raw_service_orders.parquet` and `typed.parquet` in the folder, and the
+    first of both in its folder `few`."""
     from dealerkit import engine, tables
     from dealerkit.audit import standard
     from dealerkit.demo import generate
@@ -115,6 +119,10 @@ def prepare(folder: Path, orders: int, seed: int) -> None:
     money = {c.name: rows[c.name].cast("float64") for c in table.columns if c.type == "money"}
     kept = rows.select(**{n: rows[n] for n in table.names} | money, **texts, number=rows["_row"], file=rows["_file"])
     engine.write(kept, folder / "typed.parquet", ["file", "number"])
+    (folder / "few").mkdir(exist_ok=True)
+    for name, place in {"typed.parquet": ["file", "number"], f"raw_{TABLE}.parquet": ["_file", "_row"]}.items():
+        first = connection.read_parquet(folder / name).order_by(place).limit(FEW)
+        engine.write(first, folder / "few" / name, place)
     connection.disconnect()
 
 
@@ -123,13 +131,19 @@ def prepare(folder: Path, orders: int, seed: int) -> None:
 
 def run_kit(folder: Path) -> dict[str, int]:
     """The kit's own checks of that name, on the common input: counts, and the failing rows as Parquet."""
+    from dealerkit import engine
+
+    with engine.uncollected():
+        return _checked_by_kit(folder)
+
+
+def _checked_by_kit(folder: Path) -> dict[str, int]:
     import ibis
     from dealerkit import engine, tables
     from dealerkit.audit import checking, checks, lookups
     from dealerkit.audit.standard import TEXTS
     from dealerkit.params import EngineParams, Params
 
-    _STARTED.append((time.process_time(), time.monotonic()))
     table, params = tables.TABLES[TABLE], Params(dealer="x", display_name={"en": "X", "zh": "X"})
     connection = engine.connect(EngineParams(), folder / "spill")
     given = connection.read_parquet(folder / "typed.parquet")
@@ -156,7 +170,6 @@ def run_whole(folder: Path) -> dict[str, int]:
     from dealerkit.audit import audit
     from dealerkit.params import EngineParams, Params
 
-    _STARTED.append((time.process_time(), time.monotonic()))
     params = Params.model_validate({"dealer": "x", "display_name": "X", "gate": "off", "delivered_on": EXPORT_DAY})
     connection = engine.connect(EngineParams(), folder / "spill")
     raw = {TABLE: connection.read_parquet(folder / f"raw_{TABLE}.parquet")}
@@ -174,13 +187,11 @@ def run_pandera(folder: Path, polars: bool) -> dict[str, int]:
         import pandera.polars as pa
         import polars as pl
 
-        _STARTED.append((time.process_time(), time.monotonic()))
         rows, checks, column = pl.read_parquet(folder / "typed.parquet"), pandera_on_polars, pa.Column
     else:
         import pandas as pd
         import pandera.pandas as pa
 
-        _STARTED.append((time.process_time(), time.monotonic()))
         rows, checks, column = pd.read_parquet(folder / "typed.parquet"), pandera_on_pandas, pa.Column
     of_columns: dict[str, list] = {}
     of_rows = []
@@ -271,16 +282,13 @@ def pandera_on_pandas(rule: Rule):
 def run_pointblank(folder: Path, duckdb: bool) -> dict[str, int]:
     """All rules as steps of one pointblank validation, with the failing rows of each extracted."""
     import pointblank as pb
+    import polars as pl
 
     if duckdb:
         import ibis
 
-        _STARTED.append((time.process_time(), time.monotonic()))
         rows = ibis.duckdb.connect().read_parquet(folder / "typed.parquet")
     else:
-        import polars as pl
-
-        _STARTED.append((time.process_time(), time.monotonic()))
         rows = pl.read_parquet(folder / "typed.parquet")
     plan, done = pb.Validate(rows), rules()
     for rule in done:
@@ -288,9 +296,19 @@ def run_pointblank(folder: Path, duckdb: bool) -> dict[str, int]:
     plan = plan.interrogate(extract_limit=10**9)
     failed = {rule.id: int(plan.n_failed(i=i, scalar=True)) for i, rule in enumerate(done, start=1)}
     extracts = plan.get_data_extracts()
-    listed = sum(len(found) for found in extracts.values() if found is not None and hasattr(found, "__len__"))
-    (folder / "faults_pointblank.txt").write_text(str(listed), encoding="utf-8")
+    listed = [_listed(extracts[i], rule) for i, rule in enumerate(done, start=1) if failed[rule.id]]
+    pl.concat(listed, how="diagonal").write_parquet(folder / "faults_pointblank.parquet")
     return failed
+
+
+def _listed(rows, rule: Rule):
+    """The failing rows of one step, with where they are and what failed; a polars frame."""
+    import polars as pl
+
+    place = [name for name in ("_row_num_", "file", "number", "order_id", rule.column) if name in rows.columns]
+    return rows.select(list(dict.fromkeys(place))).with_columns(
+        pl.col(rule.column).cast(pl.String), check=pl.lit(rule.id)
+    )
 
 
 def _pointblank_step(plan, rule: Rule, duckdb: bool):
@@ -348,10 +366,25 @@ WORKERS = {
 
 def worked(name: str, folder: Path) -> tuple[Usage, dict]:
     """One tool in a process of its own: what the process took, and its counts and what the work alone took."""
-    command = [sys.executable, str(Path(__file__).resolve()), "--worker", name, "--keep", str(folder)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "lib"), "PYTHONWARNINGS": "ignore"}
-    used = measure(command, ROOT, environment)
+    used = measure([*_command(folder), "--worker", name], ROOT, _environment())
     return used, json.loads((folder / "done.json").read_text(encoding="utf-8"))
+
+
+def _command(folder: Path) -> list[str]:
+    return [sys.executable, str(Path(__file__).resolve()), "--keep", str(folder)]
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT / "lib"), "PYTHONWARNINGS": "ignore"}
+
+
+def work(name: str, folder: Path) -> None:
+    """In the process of a tool: its work on the first visits, then, timed, on all; what it took is in `done.json`."""
+    WORKERS[name](folder / "few")
+    cpu, wall = time.process_time(), time.monotonic()
+    counts = WORKERS[name](folder)
+    done = {"counts": counts, "cpu": time.process_time() - cpu, "wall": time.monotonic() - wall}
+    (folder / "done.json").write_text(json.dumps(done), encoding="utf-8")
 
 
 def compare(folder: Path, names: list[str], rounds: int) -> int:
@@ -361,17 +394,18 @@ def compare(folder: Path, names: list[str], rounds: int) -> int:
     for _ in range(rounds):
         for name in names:
             used, done = worked(name, folder)
-            counts[name] = done["counts"]
-            taken[name].append((done["cpu"], done["wall"], used.cpu, used.wall, used.largest_mb))
+            counts[name], cpu, wall = done["counts"], done["cpu"], done["wall"]
+            taken[name].append((cpu, wall, used.cpu - cpu, used.wall - wall, used.largest_mb))
     print(
-        f"{len(rules())} checks that all can express, {rounds} rounds, medians; work: modules imported, from file to file"
+        f"{len(rules())} checks that all can express, {rounds} rounds, medians; from file to file, {os.cpu_count()} cores"
     )
-    print(f"{'':<24}{'work CPU s':>12}{'work wall s':>13}{'CPU s':>8}{'wall s':>8}{'MB':>8}{'failing rows':>14}")
+    heads = ("work CPU s", "work wall s", "start CPU s", "start wall s", "MB", "failing rows")
+    print(f"{'':<24}" + "".join(f"{head:>14}" for head in heads))
     medians = {name: [statistics.median(values) for values in zip(*taken[name], strict=True)] for name in names}
     for name in names:
-        cpu, wall, all_cpu, all_wall, most = medians[name]
-        failing = sum(counts[name].values())
-        print(f"{name:<24}{cpu:>12.1f}{wall:>13.1f}{all_cpu:>8.1f}{all_wall:>8.1f}{most:>8.0f}{failing:>14,}")
+        *seconds, most = medians[name]
+        times = "".join(f"{value:>14.2f}" for value in seconds)
+        print(f"{name:<24}{times}{most:>14.0f}{sum(counts[name].values()):>14,}")
         for check, n in sorted(counts[name].items()):
             if name != WHOLE and n != counts[OURS].get(check, n):
                 print(f"{'':<24}  {check}: {n:,} rows, by the kit {counts[OURS][check]:,}")
@@ -389,24 +423,21 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--only", nargs="*", default=list(WORKERS), help="tools to run beside the kit")
-    parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", choices=[*WORKERS, _PREPARES], help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.worker == _PREPARES:
+        prepare(given.keep, given.orders, given.seed)
+        return 0
     if given.worker:
-        counts = WORKERS[given.worker](given.keep)
-        [(cpu, wall)] = _STARTED
-        done = {"counts": counts, "cpu": time.process_time() - cpu, "wall": time.monotonic() - wall}
-        (given.keep / "done.json").write_text(json.dumps(done), encoding="utf-8")
+        work(given.worker, given.keep)
         return 0
     with tempfile.TemporaryDirectory() as base:
         folder = given.keep or Path(base)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "typed.parquet").exists():
             # in a process of its own: those started from here would show its memory as theirs
-            made = multiprocessing.get_context("spawn").Process(target=prepare, args=(folder, given.orders, given.seed))
-            made.start()
-            made.join()
-            if made.exitcode:
-                return 1
+            asked = ["--worker", _PREPARES, "--orders", str(given.orders), "--seed", str(given.seed)]
+            subprocess.run([*_command(folder), *asked], env=_environment(), check=True)
         return compare(folder, list(dict.fromkeys([OURS, *given.only])), given.rounds)
 
 

@@ -156,21 +156,19 @@ def with_ranks(records: ir.Table, table: Table, sources: tuple[str, ...], across
     """Whether each row repeats the key of another, the most trusted and of these the fullest going first, whether it says
     the same as that, and where that is; with keys ``across_sources`` also for each column whether a row contradicts what
     more trusted sources say (``x_differs``, null where either says nothing)."""
-    filled = records[TEXTS].filter(lambda text: text.notnull()).length()
-    said = ibis.literal("").concat(
-        *[
-            records[c.name].cast("string").coalesce("") + "|"
-            for c in table.columns
-            if c.required or c.name == table.date
-        ]
-    )
     key = list(table.key)
-    # Only rows whose key is there more than once are put in an order: they are few.
     plate = ("plate",) if table.name == "vehicles" else ()
-    kept = dict.fromkeys([*key, *_PLACE, *(table.names if across_sources else plate)])
-    trust = trust_of(records["_source"], sources)
-    slim = records.select(*kept, filled=filled, said=said, trust=trust).drop_null(key)
-    slim = slim.mutate(alike=_.count().over(group_by=key)).filter(_.alike > 1)
+    told = [c.name for c in table.columns if c.required or c.name == table.date]
+    # Only rows whose key is there more than once are put in an order, or have their texts counted: they are few.
+    again = records.select(*key).drop_null().group_by(key).having(_.count() > 1).agg()
+    slim = records.select(*dict.fromkeys([*key, *_PLACE, TEXTS, *told, *(table.names if across_sources else plate)]))
+    slim = slim.semi_join(again, key)
+    said = [slim[name].cast("string").coalesce("") + "|" for name in told]
+    slim = slim.mutate(
+        filled=slim[TEXTS].filter(lambda text: text.notnull()).length(),
+        said=ibis.literal("").concat(*said),
+        trust=trust_of(slim["_source"], sources),
+    )
     ordered = ibis.window(group_by=key, order_by=["trust", _.filled.desc(), "_file", "_row"])
     differs = _differs(slim, table, ordered) if across_sources else {}
     ranked = slim.select(
