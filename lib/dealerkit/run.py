@@ -109,8 +109,10 @@ class Run:
         self._connection = None
         self._cells = Cells.watched()
         if by_make == page:
-            # What was imported stays for the one page of this process: the collector need not go through it again.
+            # What was imported stays for the one page of this process: the collector need not go through it again, nor
+            # come after each few hundred of the small objects that expressions and charts are made of.
             gc.freeze()
+            gc.set_threshold(10_000)
             atexit.register(gc.unfreeze)  # else the engine takes what is left at the end for a leak, and says so
         if by_make != page and self._cells is not None and "DEALERKIT_VERIFY" not in os.environ:
             _show(fragments.lab_style(), "")
