@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import softmax, stdtrit
-from threadpoolctl import threadpool_limits
 
 from dealerkit import stats
 from dealerkit.importance.learning import Coded, learn
@@ -107,7 +106,7 @@ def weigh(
     coded = Coded.of([binned(_without_empty(material[f], rng) if ignore_missing else material[f]) for f in factors], y)
     places = [[factors.index(f) for f in group] for group in groups]
     found = []
-    with threadpool_limits(1):
+    with stats.one_thread():
         for _turn in range(-(-params.repeats // FOLDS)):
             found += _resampled(coded, places, folds(y, rng), params.min_information_value, rng)
     accuracy, auc, losses = (np.array(part) for part in zip(*found, strict=True))

@@ -10,7 +10,6 @@ import pandas as pd
 from dealerkit import stats
 from dealerkit.messages import N_
 from dealerkit.propensity.model import MODELS, Propensity, Untrainable, prepared, refusal, score
-from dealerkit.propensity.trees import one_thread
 
 SCORECARD_USED = N_("The scorecard is used: it beats the simple rule, and boosted trees are no better.")
 TREES_USED = N_("The boosted trees are used: they beat the simple rule, and are better calibrated than the scorecard.")
@@ -97,7 +96,7 @@ def evaluate(
     if refused:
         return refused
     repeats = repeats or int(np.clip(_ROWS_TIMES_REPEATS // len(rows), _LEAST_REPEATS, _MOST_REPEATS))
-    with one_thread():
+    with stats.one_thread():
         probabilities = {name: score(model, rows, name).to_numpy() for name in MODELS}
         values, samples = stats.measures(y, probabilities, rows[model.groups], repeats, seed)
         cross_validated = _cross_validated(model, seed)

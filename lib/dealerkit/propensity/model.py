@@ -13,7 +13,7 @@ from dealerkit import stats
 from dealerkit.messages import N_
 from dealerkit.propensity import scorecard as cards
 from dealerkit.propensity.scorecard import Scorecard, fit_scorecard
-from dealerkit.propensity.trees import Inputs, Rule, Trees, calibration, fit_rule, fit_trees, one_thread
+from dealerkit.propensity.trees import Inputs, Rule, Trees, calibration, fit_rule, fit_trees
 from dealerkit.stats.labels import CONTRADICTS, UNRIPE
 
 #: The models beside each other, the most readable first.
@@ -145,7 +145,7 @@ def fit(
         return refused
     rows = _sample(rows, groups, largest_sample, seed)
     y = rows[outcome].to_numpy()
-    with one_thread():
+    with stats.one_thread():
         columns = stats.Columns.of(rows, features)
         used, left_out, leaks = _usable(rows, columns, outcome, known_late)
         folds = _folds(rows[groups], seed)

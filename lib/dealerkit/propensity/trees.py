@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,7 +64,7 @@ class Trees:
 
     def log_odds_of(self, values: np.ndarray) -> np.ndarray:
         """Log-odds of rows by their inputs."""
-        with one_thread():
+        with stats.one_thread():
             raw = self.machine.decision_function(values)
         raw = np.clip(raw, -logit(1 - _EDGE), logit(1 - _EDGE))
         return self.intercept + self.slope * raw
@@ -98,23 +97,9 @@ def fit_trees(inputs: Inputs, values: np.ndarray, y: np.ndarray, seed: int) -> T
     )
     # scikit-learn cannot make bins of a column without a value
     values = np.where(np.isnan(values).all(axis=0), 0.0, values)
-    with one_thread(), config_context(assume_finite=True, skip_parameter_validation=True):
+    with stats.one_thread(), config_context(assume_finite=True, skip_parameter_validation=True):
         machine.fit(values, y.astype(int))
     return Trees(inputs, machine)
-
-
-def one_thread():
-    """Keeps scikit-learn to one thread: the kit runs many dealers side by side instead."""
-    return _controller().limit(limits=1)
-
-
-@cache
-def _controller():
-    """The libraries that have threads: found once, after they are loaded, since the search takes as long as a tree."""
-    import sklearn.ensemble  # noqa: F401
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
 from scipy.special import ndtri
-from threadpoolctl import threadpool_limits
 
+from dealerkit import stats
 from dealerkit.messages import N_
 from dealerkit.params import ClusterParams
 from dealerkit.segments import cuts
@@ -189,7 +189,7 @@ def cluster(owners: pd.DataFrame, params: ClusterParams, seed: int = 0) -> Clust
         return _nothing("too_few", scores, filled, left_out, len(owners))
     if len(scores.columns) < 2 or len(scores.drop_duplicates()) <= most:
         return _nothing("alike", scores, filled, left_out, len(owners))
-    with threadpool_limits(1):
+    with stats.one_thread():
         return _clustered(enough, scores, filled, left_out, range(params.k_min, most + 1), params, len(owners), seed)
 
 

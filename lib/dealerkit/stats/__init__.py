@@ -8,6 +8,7 @@
 * `logistic`: logistic regression on few columns.
 * `labels`: outcomes that cannot be learnt from (`label_check`).
 * `leaks`: factors that know the outcome (`leakage`).
+* `threads`: one thread for what the libraries compute (`one_thread`).
 """
 
 from dealerkit.stats.bins import (
@@ -27,6 +28,7 @@ from dealerkit.stats.labels import label_check
 from dealerkit.stats.leaks import leakage
 from dealerkit.stats.logistic import logistic
 from dealerkit.stats.ranking import MEASURES, auc, calibration_table, group_draws, measures
+from dealerkit.stats.threads import one_thread
 
 __all__ = [
     "MEASURES",
@@ -49,6 +51,7 @@ __all__ = [
     "leakage",
     "logistic",
     "measures",
+    "one_thread",
     "psi",
     "wilson",
     "woe",
