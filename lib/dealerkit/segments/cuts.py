@@ -13,7 +13,7 @@ import sklearn
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist, pdist, squareform
 from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 _UNCHECKED = {"assume_finite": True, "skip_parameter_validation": True}
@@ -62,11 +62,23 @@ def silhouettes(rows: np.ndarray, cuts: list[np.ndarray]) -> list[float]:
     """Mean silhouette of several cuts of the same rows (Rousseeuw 1987): how much nearer the own group is than the next
     one, −1 to 1; 0 for a cut that leaves one group."""
     far = squareform(pdist(rows))
-    with sklearn.config_context(**_UNCHECKED):
-        return [
-            float(silhouette_score(far, labels, metric="precomputed")) if len(np.unique(labels)) > 1 else 0.0
-            for labels in cuts
-        ]
+    return [_silhouette(far, labels) for labels in cuts]
+
+
+def _silhouette(far: np.ndarray, labels: np.ndarray) -> float:
+    """Mean silhouette by the distances of all rows; not by scikit-learn, which adds them up row by row in Python."""
+    groups, own, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    if len(groups) < 2:
+        return 0.0
+    rows, others = np.arange(len(own)), sizes[own] - 1
+    sums = far @ (own[:, None] == np.arange(len(groups))).astype(float)
+    inside = sums[rows, own] / np.maximum(others, 1)
+    means = sums / sizes
+    means[rows, own] = np.inf
+    outside = means.min(axis=1)
+    larger = np.maximum(inside, outside)
+    counts = (others > 0) & (larger > 0)  # a row alone in its group has none
+    return float(np.divide(outside - inside, larger, out=np.zeros(len(own)), where=counts).mean())
 
 
 def agreement(one: np.ndarray, other: np.ndarray) -> float:
