@@ -13,7 +13,9 @@ from typing import Protocol
 import matplotlib
 import numpy as np
 from matplotlib import font_manager
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -207,12 +209,20 @@ def mark_line(ax: Axes, at: object, text: str, low: object, high: object) -> Non
     )
 
 
+def _parts(artist: Artist) -> Iterator[Artist]:
+    """What an artist is made of, and itself; without scales that are not drawn, whose ticks would be made to be seen."""
+    for part in artist.get_children():
+        if not isinstance(part, Axis) or part.axes.axison:
+            yield from _parts(part)
+    yield artist
+
+
 def texts(fig: Figure) -> list[str]:
     """Every text that the figure shows, in a fixed order; the leak gate reads them.
 
     A text broken into lines is given a second time in one piece, so that no value hides behind the break.
     """
-    found = [artist.get_text().strip() for artist in fig.findobj(Text) if artist.get_visible()]
+    found = [part.get_text().strip() for part in _parts(fig) if isinstance(part, Text) and part.get_visible()]
     return list(dict.fromkeys(form for text in found if text for form in (text, text.replace("\n", ""))))
 
 
