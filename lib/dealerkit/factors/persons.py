@@ -46,6 +46,8 @@ _SUMS = {
     "purchase_accessories_yuan_all": "sales_orders.accessories_yuan",
     "campaign_yuan_24m": "campaigns.revenue_yuan",
 }
+#: Factors of value, rounded to what a fit can carry, so that the last bits of an optimiser never show.
+_VALUE_DIGITS = {"expected_visits_count": 4, "alive_probability": 4, "expected_yuan_per_visit": 1, "clv_yuan": 0}
 
 
 def person_factors(
@@ -59,7 +61,7 @@ def person_factors(
     params: Params,
     extras: Mapping[str, ir.Table] | None = None,
 ) -> pd.DataFrame:
-    """One row per person and origin with the columns of `PERSON_FACTORS`.
+    """One row per person and origin with the columns of `PERSON_FACTORS`, in the order of origin and person.
 
     Args:
         connection: engine connection.
@@ -105,7 +107,7 @@ def _person_factors(
     found = with_own(connection, with_extra(found, params, as_of), params)
     declared = [f for table in params.extra_factors for f in table.factors] + list(params.own_factors)
     ordered = ["person_id", "origin", *[f.name for f in (*PERSON_FACTORS, *declared)]]
-    return found.reindex(columns=ordered).sort_values(["origin", "person_id"], ignore_index=True)
+    return found.reindex(columns=ordered)
 
 
 def _joined(connection, base: ir.Table, parts: list[ir.Table]) -> pd.DataFrame:
@@ -124,7 +126,7 @@ def _joined(connection, base: ir.Table, parts: list[ir.Table]) -> pd.DataFrame:
             number = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
             columns[name] = np.full(len(found), np.nan if number else None, float if number else object)
             columns[name][at] = values.to_numpy(columns[name].dtype)
-    return pd.concat([found, pd.DataFrame(columns, index=found.index)], axis=1)
+    return pd.DataFrame({**found, **columns})
 
 
 def _to_first_visit(found: pd.DataFrame) -> pd.DataFrame:
@@ -165,32 +167,28 @@ def _with_value(found: pd.DataFrame, visits: ir.Table, origins: list[date], para
     settled = visits.settled_at.date().coalesce(visits.day)
     amounts = {f"amount_{i}": _.total_yuan.sum(where=settled <= ibis.literal(day)) for i, day in enumerate(origins)}
     days = frame_of(visits.group_by(customer=_.person_id, date=_.day).agg(**amounts).order_by(["customer", "date"]))
-    days["customer"], people = pd.factorize(days["customer"])
-    made = [_value_at(days.assign(amount=days[f"amount_{i}"]), day, params) for i, day in enumerate(origins)]
-    made = pd.concat(made, ignore_index=True).assign(person_id=lambda rows: people[rows["customer"]])
-    return found.merge(made.drop(columns="customer"), on=["person_id", "origin"], how="left", validate="one_to_one")
+    customers, people = pd.factorize(days["customer"])
+    who = pd.Index(people).get_indexer(found["person_id"])  # −1, the last place below, of who never came
+    when = np.searchsorted(np.array(origins, "datetime64[D]"), found["origin"].to_numpy("datetime64[D]"))
+    made = {name: np.full((len(origins), len(people) + 1), np.nan) for name in _VALUE_DIGITS}
+    for i, day in enumerate(origins):
+        known = pd.DataFrame({"customer": customers, "date": days["date"], "amount": days[f"amount_{i}"]})
+        came, values = _value_at(known, day, params)
+        for name, digits in _VALUE_DIGITS.items():
+            made[name][i, came] = np.round(values[name], digits)
+    return found.assign(**{name: values[when, who] for name, values in made.items()})
 
 
-def _value_at(days: pd.DataFrame, origin: date, params: Params) -> pd.DataFrame:
-    """customer, origin and the factors of value of those who came by the origin."""
+def _value_at(days: pd.DataFrame, origin: date, params: Params) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Who came by the origin, and the factors of their value."""
     known = value.histories(days, origin)
     x, t_x, age, mean = known.to_numpy(float).T
     # Who came back without an amount brings what all bring.
     visits, amounts = value.fit_bg_nbd(x, t_x, age), value.fit_gamma_gamma(np.where(mean > 0, x, 0), mean)
-    horizon = params.value.horizon_months
-    out = pd.DataFrame({"customer": known.index, "origin": pd.Timestamp(origin)})
-    out["expected_visits_count"] = value.expected_visits(visits, horizon * DAYS_PER_MONTH / 7, x, t_x, age)
-    out["alive_probability"] = value.p_alive(visits, x, t_x, age)
-    out["expected_yuan_per_visit"] = value.expected_amount(amounts, x, mean)
-    out["clv_yuan"] = value.clv(
-        visits,
-        amounts,
-        x,
-        t_x,
-        age,
-        mean,
-        horizon_months=horizon,
-        annual_discount_rate=params.value.annual_discount_rate,
-    )
-    # Rounded to what the fit can carry, so that the last bits of an optimiser never show.
-    return out.round({"expected_visits_count": 4, "alive_probability": 4, "expected_yuan_per_visit": 1, "clv_yuan": 0})
+    horizon, rate = params.value.horizon_months, params.value.annual_discount_rate
+    return known.index.to_numpy(), {
+        "expected_visits_count": value.expected_visits(visits, horizon * DAYS_PER_MONTH / 7, x, t_x, age),
+        "alive_probability": value.p_alive(visits, x, t_x, age),
+        "expected_yuan_per_visit": value.expected_amount(amounts, x, mean),
+        "clv_yuan": value.clv(visits, amounts, x, t_x, age, mean, horizon_months=horizon, annual_discount_rate=rate),
+    }
