@@ -7,6 +7,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow as pa
 from ibis import _
 
 from dealerkit.engine import keep
@@ -64,7 +65,7 @@ def car_panel(
         cars = factors.car_panel(run.engine, clean, found.records, found.cars, panel, run.as_of)
         cars.group_by("origin").agg(held=_.count(), came=(_.visits_count_12m > 0).sum())
     """
-    origins = sorted(pd.to_datetime(panel["origin"]).dt.date.unique())
+    origins = [day.date() for day in sorted(pd.to_datetime(panel["origin"]).unique())]
     # as objects, since a list without any day would become one of numbers
     when = ibis.memtable(pd.DataFrame({"origin": pd.Series(origins, dtype=object)}), schema={"origin": "date"})
     told = delivered(clean)
@@ -86,12 +87,12 @@ def car_factors(panel_of_cars: ir.Table, as_of: date) -> ir.Table:
 
 def _persons(panel: pd.DataFrame) -> ir.Table:
     """Persons met by each origin, with the complaints of each."""
-    rows = panel[["person_id", "origin", "complaints_count_12m"]].assign(
-        origin=pd.to_datetime(panel["origin"]).dt.date.astype(object),
-        complaints_count_12m=panel["complaints_count_12m"].astype(float),
-    )
-    schema = {"person_id": "string", "origin": "date", "complaints_count_12m": "float64"}
-    return ibis.memtable(rows, schema=schema)
+    columns = {
+        "person_id": pa.array(panel["person_id"], pa.string(), from_pandas=True),
+        "origin": pa.array(pd.to_datetime(panel["origin"]).to_numpy("datetime64[D]"), pa.date32(), from_pandas=True),
+        "complaints_count_12m": pa.array(panel["complaints_count_12m"].to_numpy(float), from_pandas=True),
+    }
+    return ibis.memtable(pa.table(columns))
 
 
 def _now(cars: ir.Table, as_of: date) -> ir.Table:
