@@ -92,9 +92,10 @@ def tags(
         for place, own in enumerate(params.own_tags)
     }
     parts.append(_given(people, ["person_id"], of_person).mutate(vin=ibis.null("string")))
-    rows = _finished(connection, parts, catalogue(params, t), as_of)
+    named = catalogue(params, t)
+    rows = _finished(connection, parts, named, as_of)
     untold = tuple(tag.name for tag in TAGS if tag not in told)
-    return Tagged(rows, _counted(rows, catalogue(params, t), untold), untold)
+    return Tagged(rows, _counted(rows, named, untold), untold)
 
 
 def _can_be_told(tag: Tag, rows: ir.Table) -> bool:
