@@ -141,7 +141,9 @@ LONGEST = (
     "test_profile",
     "test_owner_left",
     "test_fixlist",
+    "test_stable_ids",
     "test_audit",
+    "test_extra_factors",
 )
 
 
