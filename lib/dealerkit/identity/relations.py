@@ -65,9 +65,10 @@ def ties(connection, clean: dict[str, ir.Table], people: ir.Table, keys: ir.Tabl
 
 def with_cars(ties_: pd.DataFrame, people: ir.Table, cars: ir.Table, params: Params) -> Relations:
     """All relations: those between persons, of owners to their cars, and of companies to their fleets."""
-    held = frame_of(cars.filter(_.person_id.notnull()).select("person_id", "vin", "in_hand", since="held_from"))
+    held = cars.select("person_id", "vin", "in_hand", since="held_from")
+    held = frame_of(held.filter(_.person_id.notnull()))
     held = held.sort_values(["person_id", "vin"], ignore_index=True).assign(other_person_id=None, source="vehicles")
-    companies = frame_of(people.filter(_.kind == "company").select("person_id").distinct())
+    companies = frame_of(people.select("person_id", "kind").filter(_.kind == "company").distinct())
     now = held[held["in_hand"] & held["person_id"].isin(companies["person_id"])]
     fleet = now[now.groupby("person_id")["vin"].transform("size") >= params.identity.fleet_cars]
     parts = [held.assign(kind="owner"), fleet.assign(kind="fleet"), ties_]
