@@ -136,7 +136,7 @@ def learn(coded: Coded, rows: np.ndarray, together: np.ndarray, told: np.ndarray
 def _ridge(coded: Coded, together: np.ndarray, sizes: np.ndarray, told: np.ndarray) -> np.ndarray:
     """What each bin adds to the class indicators, bins × classes; nothing for factors that are not used."""
     used = np.concatenate([np.arange(coded.starts[j], coded.starts[j + 1]) for j in told])
-    counts = together[:, used[:, None], used].astype(float)
+    counts = together.take(used, axis=1).take(used, axis=2).astype(float)
     rows, weights = sizes.sum(), sizes.sum() / len(sizes) / sizes
     own = np.diagonal(counts, axis1=1, axis2=2).T * weights
     mean = own.sum(axis=1) / rows
@@ -152,7 +152,7 @@ def _pairs(coded: Coded, rows: np.ndarray, left: np.ndarray, together: np.ndarra
     parts = [np.arange(coded.starts[j], coded.starts[j + 1]) for j in told]
     used, sizes = np.concatenate(parts), np.array([len(part) for part in parts])
     ones = coded.ones[rows][:, used]
-    count = together[:, used[:, None], used].sum(axis=0) + PRIOR_ROWS
+    count = together.take(used, axis=1).take(used, axis=2).sum(axis=0) + PRIOR_ROWS
     strength = sum((((ones * column[:, None]).T @ ones) ** 2 / count) for column in left.T.astype(np.float32))
     starts = np.cumsum(sizes) - sizes
     strength = np.add.reduceat(np.add.reduceat(strength, starts, axis=0), starts, axis=1)
