@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from dealerkit.charts.house import (
@@ -112,7 +113,10 @@ def line(
         if lo and hi:
             ax.fill_between(data[x], data[lo].astype(float), data[hi].astype(float), color=ACCENT, alpha=0.16, lw=0)
         dots = {"marker": "o", "markersize": 4, "markeredgewidth": 0} if len(data) <= 12 else {}
-        ax.plot(data[x], data[y].astype(float), color=ACCENT, lw=2.2, **dots)
+        sns.lineplot(
+            x=data[x], y=data[y].astype(float), ax=ax, color=ACCENT, lw=2.2, estimator=None, errorbar=None, **dots
+        )
+        ax.set(xlabel="", ylabel="")
         last = data.iloc[-1]
         ax.annotate(
             t.value(last[y], kind),
@@ -206,9 +210,8 @@ def heat(
         columns = ["\n".join(broken(str(c), room)) or " " for c in frame.columns]
         above = 0.17 * max(c.count("\n") for c in columns)
         fig, ax = new_figure(width, 0.35 + 0.36 * len(frame) + above, scales=False)
-        looks = {"cmap": HEAT, "vmin": low, "vmax": high, "linewidths": 2, "edgecolor": "white"}
-        ax.pcolormesh(np.ma.masked_invalid(values), **looks)
-        ax.set(xlim=(0, values.shape[1]), ylim=(len(values), 0))
+        looks = {"cmap": HEAT, "vmin": low, "vmax": high, "cbar": False, "linewidths": 2, "linecolor": "white"}
+        sns.heatmap(values, ax=ax, mask=np.isnan(values), xticklabels=False, yticklabels=False, **looks)
         for (i, j), value in np.ndenumerate(values):
             missing = np.isnan(value)
             cell = ax.text(
