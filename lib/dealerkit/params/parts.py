@@ -164,8 +164,8 @@ class AuthenticityParams(Part):
     """An employee with fewer scores is not tested."""
     min_rows: Annotated[int, Field(ge=5)] = 30
     """An employee with fewer visits or calls is not tested on how they are entered."""
-    best_honest: Positive = 3.0
-    """How much better than the others an honest employee may be, in standard deviations between employees: of a
+    best_honest: Positive = 3.5
+    """How much better than the others an honest employee may be, in standard deviations between employees: of four
     thousand honest ones one is better."""
     honest_spread: Positive = 0.35
     """Employees differ at least so much, in standard deviations of the scores of one: few employees cannot show it."""
