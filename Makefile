@@ -110,7 +110,7 @@ KNOWN := $(strip $(foreach d,$(DEALERS),$(if $(findstring |$(DEALER)|,|$d|),$(if
 ANY_PYTHON := $(firstword $(wildcard $(PY)) python3)
 LOCK = -I -S lib/dealerkit/lock.py
 
-.PHONY: help env env-dev new-dealer report fixlist reports customer vehicle lab test bench lint format verify strings schema clean $(STAGES)
+.PHONY: help env env-dev new-dealer report fixlist reports customer vehicle lab test bench bench-data lint format verify strings schema clean $(STAGES)
 
 help: ## this list
 	@echo "make TARGET [DEALER=name] [AS_OF=2026-06-30] [REPORT_LANG=en|zh] [REFRESH=1 to read a database again]"
@@ -168,6 +168,12 @@ test: $(READY_DEV) ## all tests
 
 bench: $(READY) ## what a report costs beyond its arithmetic, beside papermill and nbconvert; on a machine that does nothing else
 	@$(PY) tests/bench/chain.py
+
+bench-data: $(READY) ## how well persons are joined, fakers found and ids kept, and the audit beside other tools (EXTRAS=bench; an hour)
+	@$(PY) tests/bench/linking.py
+	@PYTHONPATH=tests $(PY) tests/bench/authenticity.py
+	@$(PY) tests/bench/ids.py --customers 20000 --seeds 2
+	@$(PY) tests/bench/audit.py
 
 lint: $(READY_DEV) ## style of code and notebooks, notebooks without outputs, schema and translations up to date
 	@$(PY) -m ruff check lib tests notebooks
