@@ -556,18 +556,18 @@ def test_rows_after_an_earlier_day_asked_for_are_cut_and_no_faults(audit_of):
 
 
 def test_the_leak_gate_knows_what_the_audit_takes_for_personal():
-    from dealerkit.report import leaks
+    from dealerkit import personal
 
     cases = {
-        "phone": (formats.MOBILE, leaks._MOBILE, ["13912345678", "19912345678"]),
-        "plate": (formats.PLATE, leaks._PLATE, ["京A12345", "沪AD12345", "粤B1234学", "苏E12345F"]),
-        "vin": (formats.VIN, leaks._VIN, [vin(1), vin(77)]),
-        "id": (formats.RESIDENT_ID, leaks._ID18, [resident("19800229"), resident("20031231", "123")]),
-        "e-mail": (formats.EMAIL, leaks._EMAIL, ["someone@example.com", "a.b-c@mail.example.cn"]),
+        "phone": (formats.MOBILE, personal._MOBILE, ["13912345678", "19912345678"]),
+        "plate": (formats.PLATE, personal._PLATE, ["京A12345", "沪AD12345", "粤B1234学", "苏E12345F"]),
+        "vin": (formats.VIN, personal._VIN, [vin(1), vin(77)]),
+        "id": (formats.RESIDENT_ID, personal._ID18, [resident("19800229"), resident("20031231", "123")]),
+        "e-mail": (formats.EMAIL, personal._EMAIL, ["someone@example.com", "a.b-c@mail.example.cn"]),
     }
     for kind, (audited, gate, values) in cases.items():
         for value in values:
             assert re.search(audited, value), (kind, value)
             assert gate.search(f"see {value} there"), (kind, value)
     provinces = re.match(r"\^\[(\w+)\]", formats.PLATE)[1]
-    assert set(provinces) == set(leaks._PROVINCES)
+    assert set(provinces) == set(personal._PROVINCES)

@@ -10,8 +10,9 @@ def N_(text: str) -> str:
     return text
 
 
-_DATE = re.compile(r"\d{4}([-/.年])\d{1,2}[-/.月]\d{1,2}日?([ T]\d{1,2}:\d{2}(:\d{2})?)?|(19|20)\d{6}")
-_NUMBER = re.compile(r"[-¥￥]?[\d,]*\.?\d+ ?(万|元|km|公里)?")
+#: A day, with or without a time of day; a number with its unit.
+DATE = re.compile(r"\d{4}([-/.年])\d{1,2}[-/.月]\d{1,2}日?([ T]\d{1,2}:\d{2}(:\d{2})?)?|(19|20)\d{6}")
+NUMBER = re.compile(r"[-¥￥]?[\d,]*\.?\d+ ?(万|元|km|公里)?")
 
 
 def mask(value: object, kind: str | None = None) -> str:
@@ -30,7 +31,7 @@ def mask(value: object, kind: str | None = None) -> str:
     if not text:
         return "(empty)"
     if kind is None:
-        if _DATE.fullmatch(text) or (_NUMBER.fullmatch(text) and len(re.sub(r"\D", "", text)) < 7):
+        if DATE.fullmatch(text) or (NUMBER.fullmatch(text) and len(re.sub(r"\D", "", text)) < 7):
             return text
         kind = "id"
     if kind in ("free_text", "address", "birth"):
