@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import csv
+import doctest
 import errno
 import io
 import shutil
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
-from dealerkit import tables
+from dealerkit import personal, tables
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.ingest import ingest, text
 from dealerkit.ingest.feed import derived_id
@@ -463,6 +464,34 @@ def test_messages_hold_no_personal_values(raw):
     ):
         assert "13812345678" not in words and "00000000001" not in words
     assert "none holds two known headers" in refusal(raw)
+
+
+ROW = "KH00155,张伟,138 0013 8000,zhang.wei@example.cn,沪A12345,LSVAA4182E2,世纪大道100号3室,2024-01-02"
+
+
+def test_a_header_that_is_data_is_not_named(raw):
+    write(raw, "工单.csv", "张伟 138 0013 8000,车架号,送修日期,送修里程\nA1,LSVAA00000000001,2024-01-01,5\n")
+    words = refusal(raw)
+    assert (
+        "headers found: 张***************, 车架号, 送修日期, 送修里程" in words
+        and "138" not in words
+        and "张伟" not in words
+    )
+    write(raw, "工单.csv", "工单号,车架号,送修日期,张伟 138 0013 8000,zhang.wei@example.cn,备忘\nA1,V,2024-01-01,5,,\n")
+    assert read(raw).files[0].unused == ("张***************", "z*******************", "备忘")
+
+
+def test_of_a_line_of_data_no_word_is_named(raw):
+    write(raw, "客户.csv", f"{ROW}\n{ROW}\n")
+    words = refusal(raw, files=[{"file": "客户.csv", "tables": ["customers"], "header_row": 1}])
+    assert "headers found: 8 cells that look like data, not like the names of columns" in words
+    assert not [cell for cell in ROW.split(",") if cell in words] and "nearest" not in words
+
+
+def test_no_heading_that_is_known_looks_like_data():
+    known = {s for t in tables.TABLES.values() for c in t.columns for s in (c.name, c.zh, c.en, *c.synonyms)}
+    assert [text for text in sorted(known | set(tables.JTT1132)) if personal.is_personal(text)] == []
+    assert doctest.testmod(personal).failed == 0
 
 
 def test_ids_of_a_second_source_live_in_their_own_space(raw):

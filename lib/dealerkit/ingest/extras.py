@@ -105,19 +105,30 @@ def _plan(part: Part, entry: Entry, table: ExtraTableParams, where: str, problem
             key = {table.key: "key_header", DATED: "date"}.get(name, f"columns.{name}")
             wrong.append(
                 _no_header(
-                    part, f"{where}.{key} ({table.name}) = {header!r}: the file has no such header", cells, header
+                    part,
+                    f"{where}.{key} ({table.name}) = {plain(header)!r}: the file has no such header",
+                    cells,
+                    header,
+                    entry,
                 )
             )
         else:
             columns[name] = position
     if not table.key_header:
-        _find_key(part, table, where, cells, folded, columns, wrong)
+        _find_key(part, entry, table, where, cells, folded, columns, wrong)
     problems += wrong
     return None if wrong else Plan(part, entry, at, [Feed(table.declared, columns)])
 
 
 def _find_key(
-    part: Part, table: ExtraTableParams, where: str, cells: list[str], folded: list[str], columns: dict, wrong: list
+    part: Part,
+    entry: Entry,
+    table: ExtraTableParams,
+    where: str,
+    cells: list[str],
+    folded: list[str],
+    columns: dict,
+    wrong: list,
 ) -> None:
     """The key by the spellings of the canonical column, where one header alone has one of them."""
     home = tables.TABLES["vehicles" if table.key in ("vin", "plate") else "customers"]
@@ -129,12 +140,12 @@ def _find_key(
     named = f": {', '.join(plain(cells[at]) for at in found)}" if found else ""
     said = f"{where}.key ({table.name}) = {table.key!r}: {'several headers' if found else 'no header'} of the file"
     wrong.append(
-        _no_header(part, f"{said} can be it{named}", cells, home[table.key].en, "add key_header: to its entry")
+        _no_header(part, f"{said} can be it{named}", cells, home[table.key].en, entry, "add key_header: to its entry")
     )
 
 
-def _no_header(part: Part, said: str, cells: list[str], header: str, remedy: str = "mend the params") -> UserError:
-    known = [plain(cell) for cell in cells if cell and cell.strip()]
-    return UserError(
-        f"{part}: {said}; headers found: {', '.join(known) or 'none'}", f"{remedy}{nearest(header, known)}"
-    )
+def _no_header(
+    part: Part, said: str, cells: list[str], header: str, entry: Entry, remedy: str = "mend the params"
+) -> UserError:
+    near = nearest(header, [plain(cell) for cell in headers.nameable(cells, entry)])
+    return UserError(f"{part}: {said}; {headers.headers_found(cells, entry)}", f"{remedy}{near}")

@@ -7,12 +7,14 @@ A header is matched by canonical name, label or synonym in Chinese or English, a
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
 from dealerkit import tables
 from dealerkit.errors import UserError
 from dealerkit.ingest.readers import Part, plain
+from dealerkit.personal import is_personal, is_record, names_of
 from dealerkit.tables import Column, Table, fold
 
 #: Tables whose rows get a made id when their export has none.
@@ -144,11 +146,11 @@ def match(table: Table, headers: list[str], entry: Entry, part: Part) -> Matchin
     for name, header in wanted.items():
         at = _position(header, headers, folded)
         if at is None:
-            near = difflib.get_close_matches(header, [h for h in headers if h], n=1, cutoff=0)
+            near = difflib.get_close_matches(header, nameable(headers, entry), n=1, cutoff=0)
             problems.append(
                 UserError(
-                    f"{part}: columns: {{{name}: {header!r}}} in the params, but the file has no such header; "
-                    f"{_found(headers)}",
+                    f"{part}: columns: {{{name}: {plain(header)!r}}} in the params, but the file has no such header; "
+                    f"{headers_found(headers, entry)}",
                     f"mend the params{f'; nearest: {plain(near[0])!r}' if near else ''}",
                 )
             )
@@ -222,8 +224,21 @@ def _doubt(column: Column, found: list[tuple[int, int]], headers: list[str], par
     )
 
 
-def _found(headers: list[str]) -> str:
-    return f"headers found: {', '.join(plain(h) for h in headers if h and h.strip()) or 'none'}"
+def headers_found(headers: list[str], entry: Entry) -> str:
+    """Words that name the headers of a file, or say that they look like data."""
+    return f"headers found: {names_of(headers, _is_known(entry))}"
+
+
+def nameable(headers: list[str], entry: Entry) -> list[str]:
+    """Headers that may be named in a message: none that looks like data, nor any in a line of data."""
+    return (
+        [] if is_record(headers, _is_known(entry)) else [h for h in headers if h and h.strip() and not is_personal(h)]
+    )
+
+
+def _is_known(entry: Entry) -> Callable[[str], bool]:
+    known = known_headers(entry)
+    return lambda header: fold(header) in known
 
 
 def choose(headers: list[str], entry: Entry, part: Part) -> list[Feed]:
@@ -307,8 +322,8 @@ def _hint(table: Table, part: Part) -> int:
 
 
 def _lacking(matching: Matching, column: Column, headers: list[str], entry: Entry, part: Part) -> UserError:
-    free = [h for at, h in enumerate(headers) if h and h.strip() and at not in matching.columns.values()]
-    near = nearest_header(column, free)
+    used = {headers[at] for at in matching.columns.values()}
+    near = nearest_header(column, [h for h in nameable(headers, entry) if h not in used])
     line = f'columns: {{{column.name}: "{plain(near) if near else "…"}"}}'
     if entry.whole_folder:
         remedy = f'say which header it is in the params: files: [{{file: "{part.file}", {line}}}, {{file: "*"}}]'
@@ -316,7 +331,7 @@ def _lacking(matching: Matching, column: Column, headers: list[str], entry: Entr
         remedy = f"say which header it is in the file's entry in the params: {line}"
     return UserError(
         f"{part}: no header for {matching.table.name}.{column.name} ({column.en}, {column.zh}), "
-        f"which is required; {_found(headers)}" + (f"; nearest: {plain(near)!r}" if near else ""),
+        f"which is required; {headers_found(headers, entry)}" + (f"; nearest: {plain(near)!r}" if near else ""),
         remedy,
     )
 

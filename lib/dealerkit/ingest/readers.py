@@ -7,7 +7,6 @@ an empty cell as null. Nothing is interpreted; that is the audit's work.
 from __future__ import annotations
 
 import contextlib
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from dealerkit.books import as_text
 from dealerkit.errors import UserError
+from dealerkit.personal import LONGEST, veiled
 
 #: Rows held as Python objects at a time.
 BATCH_ROWS = 65_536
@@ -188,5 +188,5 @@ def _arrow_text(column: pa.Array) -> pa.Array:
 
 
 def plain(text: str) -> str:
-    """A header for a message: line breaks and long runs of digits taken out, since a header is not always one."""
-    return re.sub(r"\d{5,}", "•••", re.sub(r"\s+", " ", text)).strip()[:40]
+    """A header for a message: on one line, and veiled where it looks like data, since a header is not always one."""
+    return veiled(text)[:LONGEST]

@@ -20,7 +20,7 @@ from dealerkit import params as params_
 from dealerkit import tables
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.ingest import files as files_
-from dealerkit.ingest.headers import Entry
+from dealerkit.ingest.headers import Entry, headers_found
 from dealerkit.ingest.text import TextPart, long_cells
 from dealerkit.newdealer import write
 from dealerkit.newdealer.match import Reading, lacking, read
@@ -183,7 +183,7 @@ def _told(reading: Reading) -> str:
             f"feeds nothing: as visits it has {', '.join(f'{c} ({shown(m.values.header)})' for c, m in matches.items())}, "
             f"but nothing for {', '.join(f'{table[c].en} ({table[c].zh})' for c in missing)}"
         )
-    return f"feeds nothing; headers found: {', '.join(shown(c.header) for c in reading.sheet.columns)}"
+    return f"feeds nothing; {headers_found([c.header for c in reading.sheet.columns], Entry('dms'))}"
 
 
 def _pattern(sheet: Sheet, names: list[str]) -> str | None:
