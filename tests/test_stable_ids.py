@@ -498,11 +498,27 @@ def test_all_bad_decisions_are_named_at_once_up_to_a_number(tmp_path):
 def test_a_file_of_another_kind_is_refused(tmp_path):
     with pytest.raises(UserErrors, match="the first line names 姓名, 电话"):
         decisions.checked(decided(tmp_path, "张三,1", head="姓名,电话"))
+    with pytest.raises(UserErrors, match="the first line names 3 cells that look like data"):
+        decisions.checked(decided(tmp_path, head="张三,C00001,13800138000"))
     (tmp_path / "decisions.csv").write_bytes(b"\xff\xff\x00\x81")
     with pytest.raises(UserError, match="neither UTF-8 nor GB18030"):
         recall(tmp_path, JUNE)
     with pytest.raises(UserError, match="line 2: not CSV"):
         decided(tmp_path, 'same,"dms"x,A,dms,B,,')
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_a_file_without_its_first_line_is_refused_whatever_it_holds(tmp_path, rows):
+    row = "same,dms,C00001,dms,C00011,张伟 13800138000"
+    given = decided(tmp_path, *[row] * rows, head=row)
+    with pytest.raises(UserErrors, match="the first line names no columns but is a decision") as refused:
+        decisions.checked(given)
+    assert not [cell for cell in row.split(",")[2:] if cell.lower() in str(refused.value)]
+
+
+@pytest.mark.parametrize("head", [HEAD, ""])
+def test_a_file_without_decisions_decides_nothing(tmp_path, head):
+    assert list(decisions.checked(decided(tmp_path, head=head))["verdict"]) == []
 
 
 def test_contradictions_are_named_with_their_lines(tmp_path):

@@ -15,9 +15,11 @@ import pandas as pd
 
 from dealerkit.errors import UserErrors
 from dealerkit.messages import mask
+from dealerkit.personal import names_of
 
 FILE = "decisions.csv"
 NEEDED = ("verdict", "source_a", "customer_a", "source_b", "customer_b")
+NOTES = ("note", "decided_on")
 VERDICTS = {"same": "same", "different": "different", "同一人": "same", "不同人": "different"}
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y年%m月%d日")
 #: How many bad rows are named; the rest is counted.
@@ -37,12 +39,14 @@ def checked(decisions: pd.DataFrame) -> pd.DataFrame:
     Raises `UserErrors` naming each bad row with its line, value and what is allowed, and each set of decisions that
     contradict one another.
     """
+    names = [name for name in decisions.columns if name != "line"]
+    if not names and decisions.empty:  # no file, or nothing in it
+        return decisions.reindex(columns=["line", *NEEDED])
+    if lacking := [name for name in NEEDED if name not in names]:
+        problems = [f"no column {name}" for name in lacking]
+        raise UserErrors(f"{FILE}: the first line names {_named(names)}", problems, f"it must name {', '.join(NEEDED)}")
     if decisions.empty:
         return decisions.reindex(columns=["line", *NEEDED])
-    if lacking := [name for name in NEEDED if name not in decisions]:
-        found = ", ".join(str(c) for c in decisions.columns if c != "line") or "nothing"
-        problems = [f"no column {name}" for name in lacking]
-        raise UserErrors(f"{FILE}: the first line names {found}", problems, f"it must name {', '.join(NEEDED)}")
     given = decisions.assign(line=decisions.get("line", pd.Series(range(2, len(decisions) + 2), index=decisions.index)))
     problems = [problem for row in given.to_dict("records") for problem in _problems(row)]
     if problems:
@@ -51,6 +55,13 @@ def checked(decisions: pd.DataFrame) -> pd.DataFrame:
     if problems := _contradictions(given):
         raise _refused("contradict one another", problems, "delete the decision that is wrong")
     return given
+
+
+def _named(names: list[str]) -> str:
+    """What the first line holds; of a decision nothing, since its note may name somebody."""
+    if VERDICTS.keys() & set(names):
+        return "no columns but is a decision"
+    return names_of(names, lambda name: name in (*NEEDED, *NOTES))
 
 
 def _refused(what: str, problems: list[str], remedy: str) -> UserErrors:
