@@ -8,11 +8,14 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+import ibis
 import pandas as pd
 import pytest
 from dealerkit import engine
 from dealerkit.__main__ import main
+from dealerkit.chain.profiles import find
 from dealerkit.report import scan
 from helpers import InProcess, Project, table
 
@@ -290,6 +293,15 @@ def test_the_same_page_at_every_run(ask):
 def test_a_customer_is_found_by_whatever_is_at_hand(ask, project, given):
     code, printed, _page = ask("customer", given)
     assert (code, printed) == (0, f"build/one/customers/{person_of(project, 'C000')}.html\n")
+
+
+def test_the_number_of_a_second_source_is_found_as_it_was_delivered():
+    table = ibis.memtable({"customer_id": ["C1", "CallCentre:KH00155", "c:C2"], "person_id": ["p1", "p2", "p3"]})
+    built = SimpleNamespace(
+        params=SimpleNamespace(sources=("dms", "CallCentre")), table=lambda _: table, rows=lambda *_, **__: pd.DataFrame()
+    )
+    for given in ("KH00155", "kh00155", "callcentre:KH00155"):
+        assert find._by_number(built, given) == ["p2"]
 
 
 def test_a_person_id_and_a_lead_without_a_customer_are_found(ask, project):

@@ -80,7 +80,7 @@ def _by_id(built: Built, text: str) -> list[str]:
 def _by_number(built: Built, text: str) -> list[str]:
     """By the number of any source, of a lead or of a contact person."""
     low, records = text.lower(), built.table("person_records")
-    numbers = [low, f"lead:{low}", f"contact:{low}"]
+    numbers = [low, *(f"{space.lower()}:{low}" for space in ("lead", "contact", *built.params.sources))]
     rows = records.filter(records.customer_id.lower().isin(numbers)).select("person_id").distinct()
     found = set(rows.to_pyarrow()["person_id"].to_pylist())
     return sorted(found | _by_lead(built, text))
