@@ -759,9 +759,62 @@ def test_deleted_lines_reordered_and_renamed_columns(demo_dealer, tmp_path):
 
     (folder / "a.xlsx").write_bytes(filled(content, answers, renamed))
     with pytest.raises(
-        UserError, match=r"returned/a\.xlsx, sheet '[^']+', row 1: no column 'Correct value'; .*'My answer'"
+        UserError, match=r"returned/a\.xlsx, sheet '[^']+', row 1: no column 'Correct value'; .*'M\*{8}'"
     ):
         fixlist.returned(tmp_path / "raw", "demo")
+
+
+HEADS = ["key", "was", "now", "reason", "reference"]
+PHONE_LINE = ["C0001", "123", "张伟 13962750878", "", reference("small", "customers", "phone", "C0001", "123")]
+
+
+def _workbook(*sheets: list[list], sent: int) -> bytes:
+    """An unlocked workbook as staff leave it: the sheets in order, and how many lines were sent."""
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out, {"in_memory": True})
+    book.set_custom_property(LINES, str(sent), "text")
+    for rows in sheets:
+        page = book.add_worksheet()
+        for r, row in enumerate(rows):
+            page.write_row(r, 0, row)
+    book.close()
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("lost", ["row", "column", "both", "renamed"])
+def test_a_sheet_that_lost_its_headings_is_named(tmp_path, lost):
+    (tmp_path / "returned").mkdir()
+    head, line = [HEADINGS[name] for name in HEADS], PHONE_LINE
+    there = {
+        "row": [line],
+        "column": [head[:4], line[:4]],
+        "both": [["Customers", *line[:3], "Wang"]],
+        "renamed": [[*head[:4], "x"], line],
+    }
+    guide = [["How to fill in this list"], ["1.", "Write the right value into the yellow cell."]]
+    book = _workbook(guide, [head, line], there[lost], sent=3)
+    (tmp_path / "returned/a.xlsx").write_bytes(book)
+    with pytest.raises(UserError, match=r"a\.xlsx, sheet 'Sheet3': no heading 'Reference' above its lines") as refused:
+        fixlist.returned(tmp_path, "small")
+    assert "headings back" in refused.value.remedy and "张伟" not in str(refused.value)
+
+
+def test_what_is_no_list_beside_one_is_left(tmp_path):
+    (tmp_path / "returned").mkdir()
+    notes = [["To do", "call again"], ["Sheet2", 7]]
+    book = _workbook(notes, [[HEADINGS[name] for name in HEADS], PHONE_LINE], sent=5)
+    (tmp_path / "returned/a.xlsx").write_bytes(book)
+    assert fixlist.returned(tmp_path, "small").files.iloc[0]["deleted"] == 4
+
+
+def test_an_answer_written_over_its_heading_is_not_repeated(tmp_path):
+    (tmp_path / "returned").mkdir()
+    head = [HEADINGS[name] for name in HEADS]
+    head[2] = "王小明"
+    (tmp_path / "returned/a.xlsx").write_bytes(_workbook([head, PHONE_LINE], sent=1))
+    with pytest.raises(UserError, match=r"no column 'Correct value'; .*'Value in the system', '王\*\*'") as refused:
+        fixlist.returned(tmp_path, "small")
+    assert "小明" not in str(refused.value) and "139" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

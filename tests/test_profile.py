@@ -298,7 +298,9 @@ def test_a_customer_is_found_by_whatever_is_at_hand(ask, project, given):
 def test_the_number_of_a_second_source_is_found_as_it_was_delivered():
     table = ibis.memtable({"customer_id": ["C1", "CallCentre:KH00155", "c:C2"], "person_id": ["p1", "p2", "p3"]})
     built = SimpleNamespace(
-        params=SimpleNamespace(sources=("dms", "CallCentre")), table=lambda _: table, rows=lambda *_, **__: pd.DataFrame()
+        params=SimpleNamespace(sources=("dms", "CallCentre")),
+        table=lambda _: table,
+        rows=lambda *_, **__: pd.DataFrame(),
     )
     for given in ("KH00155", "kh00155", "callcentre:KH00155"):
         assert find._by_number(built, given) == ["p2"]

@@ -40,6 +40,8 @@ _TRIED_FIRST = re.compile(
     r"pass ?w(or|0r)d|dealer ?kit|admin|welcome|letmein|iloveyou|qwert[yz]?|asdf|zxcv|mima|密码", re.I
 )
 _COPY = "copy it again from where it came, whole, or open it in Excel and save it again"
+#: Name of the hidden sheet with what cells offer to choose from.
+LISTS = "lists"
 #: A sheet with more cells, or a file with more bytes unpacked, is no list that people filled in.
 _MOST_CELLS, _MOST_BYTES = 5_000_000, 100_000_000
 _CELL = re.compile(r"([A-Z]{1,3})(\d{1,7})")

@@ -149,7 +149,12 @@ def veiled(text: str) -> str:
     ('张***************', 'Custmer id')
     """
     text = " ".join(str(text).split())
-    return text[0] + "*" * (len(text) - 1) if is_personal(text) else text
+    return initial(text) if is_personal(text) else text
+
+
+def initial(text: str) -> str:
+    """The first letter of a text, and a star for each other."""
+    return text[:1] + "*" * (len(text) - 1)
 
 
 def is_record(cells: Sequence[str | None], known: Callable[[str], bool]) -> bool:

@@ -27,6 +27,7 @@ from dealerkit.fixlist.lines import (
 from dealerkit.ingest.readers import reading
 from dealerkit.ingest.text import TextPart, long_cells
 from dealerkit.ingest.workbook import SUFFIXES
+from dealerkit.personal import LONGEST, initial
 
 FOLDER = "returned"
 #: Columns of `Returned.corrections`.
@@ -34,6 +35,11 @@ CORRECTIONS = ("table", "key", "column", "was", "now", "reason", "problem", "fil
 
 _TEXT = (".csv", ".txt", ".tsv")
 _AGAIN = "fill in the workbook that make fixlist wrote, and put it here as it is or saved as CSV; or take the file out"
+_HEADINGS = (
+    "give the columns the headings back that they had when the list was sent; their order does not matter; what is no list "
+    "belongs into a file elsewhere"
+)
+_REFERENCE = re.compile(r"[a-z_]+\.[a-z_]+\.[0-9a-f]{16}")
 _FORMULA = re.compile(r"[=@]|[+-](?![\d(（ ])")
 _ERROR = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!|GETTING_DATA)")
 #: Excel keeps 15 digits of a number.
@@ -125,6 +131,9 @@ def _lines(path: Path, name: str, dealer: str) -> tuple[list[dict], int]:
     else:
         raise UserError(f"{name}: no workbook and no CSV", _AGAIN)
     lines = [line for sheet in sheets for line in _sheet_lines(sheet, name, dealer)]
+    for sheet in sheets:
+        if sheet.name != books.LISTS and not _header(sheet) and _lost_its_head(sheet, sent > len(lines)):
+            raise UserError(f"{_place(name, sheet)}: no heading {HEADINGS['reference']!r} above its lines", _HEADINGS)
     if not any(_header(sheet) for sheet in sheets):
         raise UserError(f"{name}: not a fix list: no sheet with the column {HEADINGS['reference']!r}", _AGAIN)
     if lines and all(line["problem"] == "altered" for line in lines):
@@ -169,17 +178,36 @@ def _header(sheet: books.Grid) -> tuple[int, dict[str, int]] | None:
     return None
 
 
+def _lost_its_head(sheet: books.Grid, lacking: bool) -> bool:
+    """Whether a sheet without the heading of a list is one all the same: some of the headings are left, or references; or where
+    lines are ``lacking``, rows as wide as those of a list, which the words on the first sheet are not."""
+    known = spellings()
+    for _, cells in sheet.rows:
+        texts = [text for cell in cells if (text := _said(cell))]
+        if sum(text in known for text in texts) >= 3 or any(_REFERENCE.fullmatch(t) and parts_of(t) for t in texts):
+            return True
+        if lacking and len(texts) >= len(NEEDED):
+            return True
+    return False
+
+
+def _place(file: str, sheet: books.Grid) -> str:
+    return f"{file}, sheet {sheet.name!r}" if sheet.name else file
+
+
 def _sheet_lines(sheet: books.Grid, file: str, dealer: str) -> Iterator[dict]:
     """The lines of a sheet, wherever its columns stand; nothing of a sheet that is no list."""
     if not (header := _header(sheet)):
         return
     at, columns = header
-    place = f"{file}, sheet {sheet.name!r}" if sheet.name else file
+    known = spellings()
     if missing := [HEADINGS[name] for name in NEEDED if name not in columns]:
-        there = ", ".join(repr(text) for cell in sheet.rows[at][1] if (text := str(cell or "").strip()[:40]))
+        # What is no heading may be an answer that was written over one.
+        texts = [text for cell in sheet.rows[at][1] if (text := _said(cell))]
+        there = ", ".join(repr(text if text in known else initial(text[:LONGEST])) for text in texts)
         raise UserError(
-            f"{place}, row {sheet.rows[at][0]}: no column {', '.join(map(repr, missing))}; the headings are {there}",
-            "give the columns the headings back that they had when the list was sent; their order does not matter",
+            f"{_place(file, sheet)}, row {sheet.rows[at][0]}: no column {', '.join(map(repr, missing))}; the headings are {there}",
+            _HEADINGS,
         )
     for number, cells in sheet.rows[at + 1 :]:
         values = {name: cells[i] if i < len(cells) else None for name, i in columns.items()}

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from dealerkit import books
-from dealerkit.books import Grid
+from dealerkit.books import LISTS, Grid
 from dealerkit.errors import UserError
 
 #: Hidden property with the checksum of the cells.
@@ -30,7 +30,7 @@ COLOURS = {"good": "#DDEFE3", "watch": "#FBF0D5", "bad": "#F8DFDB", "calm": "#E3
 
 _CREATED = datetime(2000, 1, 1)
 _FORMATS = {"text": "@", "number": "#,##0.##", "count": "#,##0", "yuan": "#,##0", "share": "0.0%", "day": "yyyy-mm-dd"}
-_LISTS, _LONGEST, _WIDEST = "lists", 32_000, 44
+_LONGEST, _WIDEST = 32_000, 44
 #: What a program would take for the beginning of a formula.
 _FORMULA = re.compile(r"[=+\-@\t]")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -144,7 +144,7 @@ def _grids(parts: Sequence[Guide | Sheet]) -> list[Grid]:
     lists = list(_lists(parts))
     height = max(map(len, lists), default=0)
     rows = [[lst[i] if i < len(lst) else None for lst in lists] for i in range(height)]
-    return [*out, Grid(_LISTS, list(enumerate(rows, start=1)))] if lists else out
+    return [*out, Grid(LISTS, list(enumerate(rows, start=1)))] if lists else out
 
 
 def _cells(sheet: Sheet) -> list[list]:
@@ -167,7 +167,7 @@ def _sheet_name(name: str, taken: set[str]) -> str:
     """The name as Excel allows it, unlike all others."""
     short = re.sub(r"[\[\]:*?/\\']", " ", clean_text(name)).strip()[:28] or "sheet"
     number, found = 1, short
-    while found.lower() in taken | {_LISTS}:
+    while found.lower() in taken | {LISTS}:
         number += 1
         found = f"{short} {number}"
     return found
@@ -230,7 +230,7 @@ def _built(parts: Sequence[Guide | Sheet], made: list[Grid], properties: Mapping
         else:
             _write_sheet(page, part, grid, looks, lists)
     if lists:
-        page = book.add_worksheet(_LISTS)
+        page = book.add_worksheet(LISTS)
         page.hide()
         page.protect()
         for number, row in made[-1].rows:
@@ -296,7 +296,7 @@ def _offer(page, sheet: Sheet, at: int, lists: Mapping[tuple[str, ...], int]) ->
             place = _letters(lists[offered[first]])
             rule = {
                 "validate": "list",
-                "source": f"={_LISTS}!${place}$1:${place}${len(offered[first])}",
+                "source": f"={LISTS}!${place}$1:${place}${len(offered[first])}",
                 "show_error": column.strict,
             }
             page.data_validation(first + 1, at, row, at, rule)
