@@ -96,6 +96,7 @@ _SOMEBODY = re.compile(
     r"|\b\d+ (?:[a-z]+ ){1,3}(?:road|rd|street|st|avenue|ave|lane)\b",
     re.IGNORECASE,
 )
+_PIECE = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[^\s'"()=<>,*/%|!]+(?:[ -]\d+)*""")
 #: Most letters that are shown of a name.
 LONGEST = 40
 #: So many digits make a phone or a number of somebody; dates aside.
@@ -155,6 +156,23 @@ def veiled(text: str) -> str:
 def initial(text: str) -> str:
     """The first letter of a text, and a star for each other."""
     return text[:1] + "*" * (len(text) - 1)
+
+
+def veiled_within(text: str) -> str:
+    """An expression, for a message, as long as it was: its names, numbers and quoted texts as `initial` shows them where they
+    look personal.
+
+    >>> veiled_within("phone = '138 0013 8000' and total_yuan > 0")
+    "phone = '1************' and total_yuan > 0"
+    """
+    return _PIECE.sub(_veiled_piece, text)
+
+
+def _veiled_piece(piece: re.Match) -> str:
+    if not is_personal(piece[0]):
+        return piece[0]
+    quote = piece[0][0] if piece[0][0] in "'\"" else ""
+    return f"{quote}{initial(piece[0][1:-1])}{quote}" if quote else initial(piece[0])
 
 
 def is_record(cells: Sequence[str | None], known: Callable[[str], bool]) -> bool:

@@ -14,6 +14,7 @@ from dealerkit.audit.checks import built_in
 from dealerkit.audit.kinds import Check
 from dealerkit.errors import UserError, UserErrors
 from dealerkit.params import OwnCheckParams, Params, called, nearest
+from dealerkit.personal import veiled, veiled_within
 from dealerkit.tables import Table
 
 #: Ibis types of the canonical ones, for trying an expression before there are rows.
@@ -61,7 +62,7 @@ def _check(own: OwnCheckParams, table: Table, key: str) -> Check:
     )
     where = called(where, own.id)
     problems = [
-        f"{called(f'{key}.columns', own.id)}: {table.name} has no column {name!r}{nearest(name, table.names)}; "
+        f"{called(f'{key}.columns', own.id)}: {table.name} has no column {veiled(name)!r}{nearest(name, table.names)}; "
         f"its columns are {', '.join(table.names)}"
         for name in own.columns
         if name not in table
@@ -75,7 +76,7 @@ def _check(own: OwnCheckParams, table: Table, key: str) -> Check:
         expressions.condition(blank, text, where, codes=codes)
         named = _in_order(text, where, table)
         if not named:
-            problems.append(f"{where}: {text!r} names no column; name one of {', '.join(table.names)}")
+            problems.append(f"{where}: {veiled_within(text)!r} names no column; name one of {', '.join(table.names)}")
     except UserError as error:
         problems.append(f"{error.what}; {error.remedy}")
     if problems:

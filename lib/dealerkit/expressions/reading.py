@@ -11,6 +11,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from dealerkit.errors import UserError
+from dealerkit.personal import veiled_within
 
 #: Longest expression, deepest nesting, and most digits of a number in it.
 LONGEST, DEEPEST, MOST_DIGITS = 4_000, 60, 18
@@ -118,7 +119,7 @@ def _syntax_error(text: str, where: str, error: ParseError) -> UserError:
     if what.startswith("The number of provided"):
         return UserError(f"{where}, {near}: too many arguments", "give fewer")
     return UserError(
-        f"{where}, {near}: {token!r} was not expected here",
+        f"{where}, {near}: {short(token)!r} was not expected here",
         "the expression is one condition in SQL syntax, as in total_yuan > 0 and booked",
     )
 
@@ -131,14 +132,15 @@ def _place(text: str, at: int) -> str:
 
 
 def _excerpt(text: str, start: int, end: int) -> str:
-    """The text around a place, the place itself between ▸ and ◂."""
+    """The text around a place, the place itself between ▸ and ◂; literals that look personal veiled."""
+    text = veiled_within(text)
     left, right = " ".join(text[max(0, start - 25) : start].split()), " ".join(text[end : end + 25].split())
     return f"{left} ▸{text[start:end]}◂ {right}".strip()
 
 
 def short(text: str) -> str:
-    """The text on one line, of 60 characters at most."""
-    text = " ".join(str(text).split())
+    """The text on one line, of 60 characters at most; literals that look personal veiled."""
+    text = veiled_within(" ".join(str(text).split()))
     return text if len(text) <= 60 else text[:59] + "…"
 
 

@@ -80,8 +80,8 @@ class Translator:
     def column(self, node: exp.Column) -> Made:
         name = node.name
         if name not in self.scope:
-            hint = f"; texts stand in single quotes: '{name}'" if node.this.quoted else nearest(name, self.scope)
-            raise self.wrong(f"no column {name!r}{hint}", f"the columns are {', '.join(self.scope)}")
+            hint = f"; texts stand in single quotes: '{short(name)}'" if node.this.quoted else nearest(name, self.scope)
+            raise self.wrong(f"no column {short(name)!r}{hint}", f"the columns are {', '.join(self.scope)}")
         made = Made(_kind(self.scope[name].type()), self.scope[name], name, column=name)
         if made.kind == "other":
             raise self.wrong(f"{name!r} is {A['other']} ({made.value.type()})", "use another column")
@@ -90,16 +90,16 @@ class Translator:
     def literal(self, node: exp.Literal) -> Made:
         text = node.this
         if node.is_string:
-            return Made("text", ibis.literal(text), f"'{text}'", literal=text)
+            return Made("text", ibis.literal(text), short(f"'{text}'"), literal=text)
         digits = re.sub(r"\D", "", text)
         if len(digits) > MOST_DIGITS or "e" in text.lower():
             raise self.wrong(f"{short(text)} is too long a number", f"write up to {MOST_DIGITS} digits, without e")
         number = Decimal(text.rstrip("."))
         if number == number.to_integral_value() and "." not in text:
-            return Made("number", ibis.literal(int(number)), text)
+            return Made("number", ibis.literal(int(number)), short(text))
         scale = -number.as_tuple().exponent
         precision = max(len(number.as_tuple().digits), scale)
-        return Made("number", ibis.literal(number, type=dt.Decimal(precision, scale)), text)
+        return Made("number", ibis.literal(number, type=dt.Decimal(precision, scale)), short(text))
 
     def boolean(self, node: exp.Boolean) -> Made:
         return Made("boolean", ibis.literal(bool(node.this)), said(node))
@@ -118,7 +118,7 @@ class Translator:
                 f"{said(node)!r}: a type cannot be set",
                 "write days as date '2026-01-31'; columns have their types already",
             )
-        return self.as_day(Made("text", None, f"'{node.this.this}'", literal=node.this.this), kind)
+        return self.as_day(Made("text", None, short(f"'{node.this.this}'"), literal=node.this.this), kind)
 
     def as_day(self, text: Made, kind: str) -> Made:
         try:
