@@ -46,6 +46,7 @@ def files() -> dict[str, str]:
     ]  # fmt: skip
     orders[2][-1] = "yes"
     orders.append(["R900", VIN[58], "X900", "2018-08-08", 21000, "repair", 777, "", ""])
+    orders.append(["R907", VIN[7], "C059", "2026-03-20", 43000, "repair", 95, "", ""])
     orders.append(["R901", VIN[0], "", "2026-05-20", 41000, "repair", 88, "Somebody <b>Else</b>", ""])
     lines = [
         ["R0002", 1, "Oil service", "labour", "done", 300],
@@ -147,6 +148,11 @@ def test_who_drives_whose_car_stands_on_both_pages(ask):
     assert f"Cheng Driver drives this customer's car 13866660001 Crane · {PLATE[6]}" in holder.replace("\u00a0", " ")
     assert f"Rider Number006 drives their car {PHONE[6]} Crane · {PLATE[6]}" in driver.replace("\u00a0", " ")
     assert "Drives a car of another" in driver and "Has no car on record." in driver
+
+
+def test_a_car_brought_for_another_is_called_by_line_and_plate_where_it_happened(ask):
+    page = scan.plain(ask("customer", "C059")[2])
+    assert f"Crane · {PLATE[7]}" in page and VIN[7] not in page
 
 
 def test_tags_of_the_page_are_those_of_the_table(ask, project):

@@ -47,13 +47,16 @@ def customer(built: Built, person_id: str, t) -> CustomerProfile:
         events.contacts(built, numbers, t),
         events.campaigns(built, numbers, t),
     ]
+    happened = events.joined(happened, built.as_of)
+    relations = _relations(built, person_id)
     return CustomerProfile(
         person=person,
         records=records,
-        relations=_relations(built, person_id, t),
+        relations=relations,
         diary=_diary(built, person_id, t),
         cars=cars,
-        events=events.joined(happened, built.as_of),
+        other_cars=_other_cars(built, {*relations["vin"], *happened["vin"]} - {*cars["vin"]}),
+        events=happened,
         tags=_tags(built, t, person_id=[person_id]),
         numbers=_first(built.rows("person_factors", person_id=[person_id])),
         classes=_classes(built, person_id),
@@ -160,10 +163,15 @@ def _names(built: Built, person_ids: Iterable[str]) -> pd.DataFrame:
     return rows.reindex(columns=["person_id", "name", "phone"]).drop_duplicates("person_id")
 
 
-def _relations(built: Built, person_id: str, t) -> pd.DataFrame:
-    """Relations to other persons, from either side: kind, other_person_id, name, phone, vin, since, and series and plate of
-    the car."""
-    columns = ["kind", "other_person_id", "name", "phone", "vin", "since", "series", "plate"]
+def _other_cars(built: Built, vins: Iterable[str]) -> pd.DataFrame:
+    """vin, series and plate of cars of others."""
+    rows = built.rows("vehicles", vin=list(vins))
+    return rows.reindex(columns=["vin", "series", "plate"]).astype(object)
+
+
+def _relations(built: Built, person_id: str) -> pd.DataFrame:
+    """Relations to other persons, from either side: kind, other_person_id, name, phone, vin, since."""
+    columns = ["kind", "other_person_id", "name", "phone", "vin", "since"]
     if not built.has("relations"):
         return pd.DataFrame(columns=columns)
     own = built.rows("relations", person_id=[person_id]).assign(from_here=True)
@@ -176,8 +184,6 @@ def _relations(built: Built, person_id: str, t) -> pd.DataFrame:
     both = rows["kind"].isin(["household", "family"])
     rows["kind"] = rows["kind"].where(both | rows["from_here"], "by_" + rows["kind"].astype(str))
     rows = rows.drop_duplicates(["kind", "other_person_id", "vin"])
-    known = built.rows("vehicles", vin=rows["vin"].dropna().tolist())
-    rows = rows.merge(known.reindex(columns=["vin", "series", "plate"]).astype(object), on="vin", how="left")
     return rows.sort_values(["kind", "other_person_id"], ignore_index=True).reindex(columns=columns)
 
 

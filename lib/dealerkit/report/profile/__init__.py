@@ -30,9 +30,10 @@ class CustomerProfile:
         records: records of the sources that were joined: source, customer_id, name, phone, phone_alt, id_number,
             birth_date, address, created_on, source_channel, joined_by (keys shared with another), probability (of a pair
             with another of them, and whether it is more than that).
-        relations: kind, other_person_id, name, phone, vin, since, series, plate.
+        relations: kind, other_person_id, name, phone, vin, since.
         diary: as_of, what, other_person_id: what became of the person's id.
         cars: cars in hand first, then those that are gone; evidence, left_probability: that they are.
+        other_cars: vin, series, plate of cars that were never theirs, but of their relations and of what happened.
         events: day, lane, kind, what, detail, yuan, vin, tone; the latest first.
         tags: place (in the catalogue), tag, label, class, class_label, rule, since, vin, step, offer.
         numbers: factors of the person.
@@ -49,6 +50,7 @@ class CustomerProfile:
     relations: pd.DataFrame
     diary: pd.DataFrame
     cars: pd.DataFrame
+    other_cars: pd.DataFrame
     events: pd.DataFrame
     tags: pd.DataFrame
     numbers: dict

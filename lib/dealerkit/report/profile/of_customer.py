@@ -40,7 +40,7 @@ _STAGES = {
 
 def parts(known: CustomerProfile, t) -> list[str]:
     """Every part in order, as HTML."""
-    names = sheets.car_names(known.cars)
+    names = sheets.car_names(known.other_cars) | sheets.car_names(known.cars)
     made = [
         fragments.headline(known.person.get("name") or t.text("Name not known"), _lead(known, t)),
         _contact(known, t),
@@ -60,7 +60,7 @@ def parts(known: CustomerProfile, t) -> list[str]:
         sheets.happened(known.events, names, t),
         fragments.heading(t.text("How records became this customer")),
         _records(known, t),
-        _relations(known, t),
+        _relations(known, names, t),
         _diary(known, t),
     ]
     return [part for part in made if part]
@@ -236,15 +236,12 @@ def _records(known: CustomerProfile, t) -> str:
     return fragments.table(frame.head(sheets.EVENTS), columns, t, caption)
 
 
-def _relations(known: CustomerProfile, t) -> str:
+def _relations(known: CustomerProfile, names: dict, t) -> str:
     if known.relations.empty:
         return ""
     frame = known.relations.assign(
         kind=[t.text(_KINDS.get(kind, kind)) for kind in known.relations["kind"]],
-        car=[
-            sheets.car_name(r.series, r.plate, r.vin) if isinstance(r.vin, str) else "–"
-            for r in known.relations.itertuples()
-        ],
+        car=sheets.cars_of(known.relations, names),
         name=sheets.or_dash(known.relations["name"]),
         phone=sheets.or_dash(known.relations["phone"]),
         since=[sheets.day(since, t) for since in known.relations["since"]],

@@ -44,7 +44,7 @@ def listed(rows: Iterable[tuple[str, str]]) -> str:
 
 def tags(rows: pd.DataFrame, names: Mapping[str, str], t) -> str:
     """The tags with rule, day and car."""
-    frame = rows.assign(car=_cars(rows, names), since=[day(since, t) for since in rows["since"]])
+    frame = rows.assign(car=cars_of(rows, names), since=[day(since, t) for since in rows["since"]])
     columns = [Col("label", t.text("Tag")), Col("rule", t.text("Rule")), Col("since", t.text("Since"))]
     columns += [Col("car", t.text("Car"))] if rows["vin"].notna().any() else []
     return fragments.table(frame, columns, t)
@@ -81,7 +81,7 @@ def left_over(left_work: pd.DataFrame, names: Mapping[str, str], t, with_car: bo
     if left_work.empty:
         return ""
     frame = left_work.assign(
-        car=_cars(left_work, names),
+        car=cars_of(left_work, names),
         day=[day(asked, t) for asked in left_work["day"]],
         status=[t.labels("service_lines", "status", code) for code in left_work["status"]],
     )
@@ -110,7 +110,7 @@ def happened(events: pd.DataFrame, names: Mapping[str, str] | None, t) -> str:
         Col("paid", t.text("Amount")),
     ]
     if names is not None:
-        frame = frame.assign(car=_cars(frame, names))
+        frame = frame.assign(car=cars_of(frame, names))
         columns.insert(3, Col("car", t.text("Car")))
     more = len(events) - len(frame)
     rest = (
@@ -124,7 +124,7 @@ def paid(yuan: object, t) -> str:
     return "–" if yuan is None or pd.isna(yuan) else t.value(float(yuan), "yuan")
 
 
-def _cars(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.Series:
+def cars_of(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.Series:
     """Names of the cars of the rows; the VIN of one that is not among them, a dash where there is none."""
     return or_dash(rows["vin"].map(names).fillna(rows["vin"]))
 
@@ -132,7 +132,7 @@ def _cars(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.Series:
 def risks(rows: pd.DataFrame, names: Mapping[str, str], t) -> str:
     """Chance of each car to be lost, with the reasons."""
     frame = rows.assign(
-        car=_cars(rows, names),
+        car=cars_of(rows, names),
         why=[
             t.listed((_reason(label, value, t) for label, value in reasons), ";") or "–" for reasons in rows["reasons"]
         ],
