@@ -351,6 +351,24 @@ def test_a_phone_of_two_customers_is_refused_with_their_ids(ask, project):
     assert ask("customer", both[1])[0] == 0
 
 
+def test_the_id_of_somebody_merged_away_leads_to_who_lives():
+    """Twice merged, then a ring that no diary should hold, and an id that nobody ever had."""
+    old, middle, now = (f"P{n:08d}" for n in (1, 2, 3))
+    merged = [("2026-01-31", middle, old), ("2026-02-28", now, middle), ("2026-02-28", "P4444aaaa", "P5555aaaa")]
+    merged.append(("2026-03-31", "P5555aaaa", "P4444aaaa"))
+    diary = pd.DataFrame(merged, columns=["as_of", "person_id", "other_person_id"]).assign(kind="merged")
+    diary.loc[len(diary)] = ["2026-02-28", old, "P6666aaaa", "split"]
+    kept = {"identity_diary": diary, "persons": pd.DataFrame({"person_id": [now]})}
+
+    def rows(name, **among):
+        column, values = next(iter(among.items()))
+        return kept[name][kept[name][column].isin(values)]
+
+    built = SimpleNamespace(rows=rows)
+    found = {given: find._by_id(built, given) for given in (old, middle, now, "P5555AAAA", "P6666aaaa", "P77777777")}
+    assert found == {old: [now], middle: [now], now: [now], "P5555AAAA": [], "P6666aaaa": [], "P77777777": []}
+
+
 @pytest.mark.parametrize(
     "given, said", [("", "no VIN given"), ("LSVXX", "no car has the VIN or plate 'L***'"), ("浙B99999", "no car has")]
 )

@@ -74,7 +74,18 @@ def _letters(text: str) -> str:
 def _by_id(built: Built, text: str) -> list[str]:
     if not re.fullmatch(r"[Pp][0-9A-Fa-f]{8,32}", text):
         return []
-    return built.rows("persons", person_id=["P" + text[1:].lower()])["person_id"].tolist()
+    asked, met = "P" + text[1:].lower(), set()
+    while asked and asked not in met and not len(built.rows("persons", person_id=[asked])):
+        met.add(asked)
+        asked = _merged_into(built, asked)
+    return [asked] if asked and asked not in met else []
+
+
+def _merged_into(built: Built, person_id: str) -> str | None:
+    """The person into whom one went, by the latest entry of the diary, None when the diary knows of none."""
+    rows = built.rows("identity_diary", other_person_id=[person_id])
+    rows = rows[rows["kind"] == "merged"].sort_values(["as_of", "person_id"]) if len(rows) else rows
+    return rows["person_id"].iloc[-1] if len(rows) else None
 
 
 def _by_number(built: Built, text: str) -> list[str]:
