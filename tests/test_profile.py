@@ -24,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings("error::FutureWarning")
 VIN = [f"LSVAA4082E20000{n:02d}" for n in range(60)]
 PHONE = [f"138000022{n:02d}" for n in range(60)]
 PLATE = [f"浙A{n:05d}" for n in range(60)]
+TWICE = "浙A77777"
 EVIL, FORMULA = "<script>alert(1)</script> & Söhne", '=HYPERLINK("http://x.example","y")'
 
 
@@ -38,7 +39,10 @@ def files() -> dict[str, str]:
     people[1][1:3], people[2][2] = [FORMULA, "13912340001"], "13912340001"
     people[5][5] = "no"
     cars = [[VIN[n], PLATE[n], f"C{n:03d}", "Crane", "2019-02-02", "2023-02-02", ""] for n in range(58)]
-    cars.append([VIN[58], PLATE[58], "X900", "Heron", "2017-01-01", "2020-01-01", "2024-04-04"])
+    for car in cars:
+        car.append(2019)
+    cars[9][1] = cars[10][1] = TWICE
+    cars.append([VIN[58], PLATE[58], "X900", "Heron", "2017-01-01", "2020-01-01", "2024-04-04", 2016])
     orders = [
         [f"R{n:03d}{k}", VIN[n], f"C{n:03d}", f"{2024 + k}-0{4 + k}-1{n % 9}", 20000 + 9000 * k, "maintenance", 400 + n + k, f"brought {n}", ""]
         for n in range(58)
@@ -65,7 +69,7 @@ def files() -> dict[str, str]:
     ]
     return {
         "customers.csv": table("customer_id,name,phone,gender,created_on,marketing_consent,address", people),
-        "vehicles.csv": table("vin,plate,customer_id,series,purchased_on,warranty_ends_on,disposed_on", cars),
+        "vehicles.csv": table("vin,plate,customer_id,series,purchased_on,warranty_ends_on,disposed_on,model_year", cars),
         "visits.csv": table("order_id,vin,customer_id,opened_at,odometer_km,order_type,total_yuan,brought_by,is_comeback", orders),
         "lines.csv": table("order_id,line_no,item_name,kind,status,amount_yuan", lines),
         "leads.csv": table("lead_id,customer_id,phone,created_at,source,series,status", leads),
@@ -367,6 +371,15 @@ def test_the_id_of_somebody_merged_away_leads_to_who_lives():
     built = SimpleNamespace(rows=rows)
     found = {given: find._by_id(built, given) for given in (old, middle, now, "P5555AAAA", "P6666aaaa", "P77777777")}
     assert found == {old: [now], middle: [now], now: [now], "P5555AAAA": [], "P6666aaaa": [], "P77777777": []}
+
+
+def test_a_plate_of_two_cars_is_refused_with_both(ask, project):
+    code, printed, _page = ask("vehicle", TWICE)
+    assert code == 2 and "stands on 2 cars: " in printed and TWICE not in printed
+    for n in (9, 10):
+        assert f"Crane 2019 ({VIN[n][:2]}***{VIN[n][-1]}, held by {person_of(project, f'C{n:03d}')})" in printed
+        assert VIN[n] not in printed
+    assert "give the VIN instead" in printed
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,24 @@ def car(built: Built, given: str) -> str:
             "give the VIN or the plate as it stands in the exports",
         )
     if len(found) > 1:
-        raise UserError(f"the plate {mask(text, 'plate')!r} stands on {len(found)} cars", "give the VIN instead")
+        raise UserError(
+            f"the plate {mask(text, 'plate')!r} stands on {len(found)} cars: {_cars(built, found)}",
+            "give the VIN instead; the page of who holds the car (make customer with the person id as ID) has it in full",
+        )
     return found[0]
+
+
+def _cars(built: Built, found: list[str]) -> str:
+    """Each car with model line and year, its VIN masked, and the person ids of those who hold it."""
+    named = found[:_NAMED]
+    rows = built.rows("vehicles", vin=named).drop_duplicates("vin").set_index("vin")
+    rows = rows.reindex(index=named, columns=["series", "model_year"])
+    held = built.rows("cars", vin=named).query("in_hand").groupby("vin")["person_id"].agg(sorted)
+    said = []
+    for vin, series, year in rows.itertuples():
+        car = [series if pd.notna(series) else "car", *([str(int(year))] if pd.notna(year) else [])]
+        said.append(f"{' '.join(car)} ({mask(vin, 'vin')}, held by {', '.join(held.get(vin, ['nobody']))})")
+    return "; ".join(said) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
 
 
 def _plain(given: str) -> str:
