@@ -13,10 +13,13 @@ from types import SimpleNamespace
 import ibis
 import pandas as pd
 import pytest
-from dealerkit import engine
+from dealerkit import engine, tags
 from dealerkit.__main__ import main
 from dealerkit.chain.profiles import find
+from dealerkit.params import Params
 from dealerkit.report import scan
+from dealerkit.report.profile import sheets
+from dealerkit.report.translate import Translator
 from helpers import InProcess, Project, table
 
 # What pandas warns of would stand on the screen of whoever asks for a page.
@@ -424,3 +427,14 @@ def test_make_writes_the_page_from_a_warm_parent(project):
     done = project.make("customer", "DEALER=one", f"ID={PHONE[0]}", WARM="1")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"build/one/customers/{person_of(project, 'C000')}.html\n"
+
+
+def test_a_step_of_a_tag_whose_day_is_not_known_names_none():
+    t = Translator("en")
+    known = tags.catalogue(Params(dealer="x", display_name="X"), t).query("tag in ['unreachable', 'open_lead']")
+    rows = known.reset_index(names="place").assign(vin=None, since=pd.to_datetime([None, "2026-05-12"]))
+    said = scan.plain(sheets.steps(rows, {}, pd.DataFrame({"item": []}), t))
+    assert "next visit Unreachable" in said and "Open lead since 12 May 2026" in said
+    assert "Unreachable since" not in said
+    shown = scan.plain(sheets.tags(rows, {}, t)).replace("\u00a0", " ")
+    assert "no usable phone on record –" in shown and "Nothing" not in shown

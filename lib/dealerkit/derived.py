@@ -61,8 +61,8 @@ ROWS: dict[str, tuple[str, str]] = {
         "一位客户与一辆车、另一位客户或一家企业之间的关系",
     ),
     "tags": (
-        "a tag of a person, or of a car and its holder, with the day since when",
-        "一位客户（或一辆车及其持有人）的一个标签及其起始日",
+        "a tag of a person, or of a car and its holder, with the day since when where known",
+        "一位客户（或一辆车及其持有人）的一个标签及其起始日（不详时为空）",
     ),
     # segments
     "class_rules": ("a class of a scheme, with its rule", "一种分类方案中的一个类别及其规则"),

@@ -1,4 +1,4 @@
-"""Tags 标签: short rules that hold for a person or a car, each with the day since when.
+"""Tags 标签: short rules that hold for a person or a car, each with the day since when where it is known.
 
 The tags of the kit are declared once (`declared`), with their rule in words and its thresholds from the params; a
 dealer's own (`own`) are conditions over the factors of a person. `events` gathers what the rules look at, `views` makes
@@ -19,7 +19,7 @@ from ibis import _
 from dealerkit import expressions
 from dealerkit.engine import counts, frame_of, keep
 from dealerkit.params import Params
-from dealerkit.tags.declared import CLASSES, TAGS, Row, Tag, placeholders, thresholds
+from dealerkit.tags.declared import CLASSES, TAGS, UNKNOWN, Row, Tag, placeholders, thresholds
 from dealerkit.tags.events import ASKED, Given, car_rows, person_rows
 from dealerkit.tags.own import check_own, used, where
 
@@ -36,7 +36,7 @@ class Tagged:
     """The tags of all persons.
 
     Attributes:
-        rows: person_id, vin (None for a tag of the person), tag, since, rule (in words), own; kept on the engine.
+        rows: person_id, vin (None for a tag of the person), tag, since (None where not known), rule (in words), own; kept on the engine.
         counts: tag → persons and cars that have it, one row per tag that can be told, in the order of the catalogue.
         untold: names of the tags that the data cannot tell.
     """
@@ -73,7 +73,7 @@ def tags(
         relations: who drives or pays for whose car, of `identity`; without them those tags are untold.
 
     ``since`` is the day on which what happened gave the tag, or on which the rule began to hold, where the data tell it;
-    else ``as_of``.
+    else None: that a phone is missing, or that an own tag holds, is known of ``as_of`` and not of the days before.
 
     Raises `UserErrors` for own tags that cannot be computed, before anything is.
     """
@@ -122,7 +122,7 @@ def _finished(connection, parts: list[ir.Table], named: pd.DataFrame, as_of: dat
     words = ibis.memtable(named[["tag", "rule", "own"]], schema={"tag": "string", "rule": "string", "own": "boolean"})
     rows = ibis.union(*(part.select("person_id", "vin", "tag", "ago") for part in parts))
     rows = rows.inner_join(words, "tag")
-    since = (ibis.literal(as_of) - rows.ago.as_interval("D")).cast("date")
+    since = (ibis.literal(as_of) - rows.ago.nullif(UNKNOWN).as_interval("D")).cast("date")
     return keep(connection, "tags", rows.select("person_id", "vin", "tag", since=since, rule=rows.rule, own=rows.own))
 
 

@@ -1,7 +1,7 @@
 """The tags of the kit: each declared once, with its class, its rule in words and the expression behind it.
 
-A rule gives for each row (a person, or a car with its holder) how many days ago it began to hold, and nothing where it
-does not hold. Rows are wide: what the factors, the person, the cars and the events say, as `events` gathers it.
+A rule gives for each row (a person, or a car with its holder) how many days ago it began to hold, `UNKNOWN` where the
+data do not tell, and nothing where it does not hold. Rows are wide: what the factors, the person, the cars and the events say, as `events` gathers it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from dealerkit.messages import N_
 from dealerkit.params import Params
 
 DAYS_PER_MONTH = 30.4375
+#: Stands for the days since when a rule holds where it does and the data do not tell since when.
+UNKNOWN = -1
 
 #: Classes of tags in the order in which they are shown.
 CLASSES = {
@@ -43,11 +45,11 @@ class Row:
     def __getattr__(self, name: str) -> ir.Column:
         return self.table[name]
 
-    def when(self, condition: ir.BooleanValue, days_ago: ir.NumericValue | float = 0) -> ir.IntegerValue:
-        """Days since when, where the condition holds, from 0; where the day is not known, that of the report."""
-        days = ibis.literal(days_ago) if isinstance(days_ago, (int, float)) else days_ago
-        since = ibis.greatest(days.cast("float64").floor().cast("int64").fill_null(0), 0)
-        return condition.fill_null(False).ifelse(since, ibis.null("int64"))
+    def when(self, condition: ir.BooleanValue, days_ago: ir.NumericValue | float | None = None) -> ir.IntegerValue:
+        """Days since when, where the condition holds, from 0; `UNKNOWN` where the day is not known."""
+        days = days_ago if isinstance(days_ago, ir.Value) else ibis.literal(days_ago, "float64")
+        since = ibis.greatest(days.cast("float64").floor().cast("int64"), 0)
+        return condition.fill_null(False).ifelse(days.isnull().ifelse(UNKNOWN, since), ibis.null("int64"))
 
     def within(self, days_ago: ir.NumericValue, months: float) -> ir.BooleanValue:
         """Whether something happened within so many months."""
@@ -68,7 +70,7 @@ class Tag:
         klass: key of `CLASSES`.
         label: what people call it.
         rule: when it holds, in words, a template of the thresholds (`thresholds`).
-        since: days since when it holds, of a `Row`; null where it does not.
+        since: days since when it holds, of a `Row`, or `UNKNOWN`; null where it does not.
         needs: columns of the row without which it cannot be told.
         of_car: rows are cars with their holder instead of persons.
         step: what to do about it; empty: nothing by itself.

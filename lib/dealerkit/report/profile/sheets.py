@@ -61,7 +61,9 @@ def steps(rows: pd.DataFrame, names: Mapping[str, str], left_work: pd.DataFrame,
     for tag, of_tag in todo.groupby("tag", sort=False):
         cars = [names.get(vin, vin) for vin in of_tag["vin"].dropna()]
         first = of_tag.iloc[0]
-        how = t.say(N_("{label:text} since {day:day}"), label=first["label"], day=of_tag["since"].min())
+        how, since = first["label"], of_tag["since"].min()
+        if pd.notna(since):
+            how = t.say(N_("{label:text} since {day:day}"), label=how, day=since)
         jobs = [i for i in dict.fromkeys(left_work["item"]) if isinstance(i, str)] if tag == "declined_work" else []
         made.append(
             Action(
