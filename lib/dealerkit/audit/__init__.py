@@ -130,10 +130,10 @@ def _audit(
     tables_seen = whole.look(done, as_of.day, params.checks) + authenticity.as_checks(examined)
     faults = engine.keep(connection, "faults", _faults(done, tables_seen))
     found = pd.concat([_found(done, faults, own_checks), whole.results(tables_seen)], ignore_index=True)
-    costs = cost.estimate(faults, checked["customers"], params) if "customers" in checked else None
+    filled = supply.supplied(connection, done, counted, as_of.day, params)
+    costs = cost.estimate(faults, filled.clean, params) if "customers" in checked else None
     if costs:
         found["cost_yuan"] = [costs.of(check) for check in found["check"]]
-    filled = supply.supplied(connection, done, counted, as_of.day, params)
     scores = results.scores(found)
     audited = Audited(
         as_of=as_of,

@@ -1,22 +1,24 @@
 """What faults cost: customers who cannot be reached, or are looked after at the wrong time, in yuan a year.
 
 A first estimate: the value of a reachable customer by the params × the share of it that an action could keep. A customer
-whom several faults hit counts for each check, and once in the total: as unreachable where any fault makes them so.
+whom several faults hit counts for each check, and once in the total: as unreachable where they have no usable phone
+(`reach`), whichever fault took it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from dealerkit import reach
 from dealerkit.audit.fixers import fixer_of
-from dealerkit.formats import MOBILE
 from dealerkit.params import Params
 
-#: Checks whose faults leave a customer without a usable phone, unless the second phone is one.
+#: Checks whose faults leave a customer without a usable phone, unless they have another.
 UNREACHABLE = frozenset(
     f"customers.phone_{name}" for name in ("filled", "legal", "mobile", "real", "shared", "of_staff")
 )
@@ -76,27 +78,29 @@ class Cost:
         return self.value_yuan * self.by_check.get(check, 0) * self.shares[check in MISPLACED]
 
 
-def estimate(faults: ir.Table, customers: ir.Table, params: Params) -> Cost:
+def estimate(faults: ir.Table, clean: Mapping[str, ir.Table], params: Params) -> Cost:
     """Customers hit by each check, and what it costs.
 
     Args:
         faults: fault rows with check and customer_id.
-        customers: the clean customers; ids that are none of them do not count.
+        clean: the clean tables, gaps filled; ids that are none of their customers do not count.
         params: value and shares.
     """
-    known = customers.select("customer_id", other=_.phone_alt.re_search(MOBILE).fill_null(False))
+    known = clean["customers"].select("customer_id", reachable=reach.reachable(clean, params.checks))
     harmful = sorted(UNREACHABLE | MISPLACED)
     hit = faults.filter(faults.check.isin(harmful)).select("check", "customer_id").drop_null().distinct()
     hit = hit.inner_join(known, "customer_id")
-    # Who has a second phone that works can be reached.
-    hit = hit.filter(~hit.check.isin(sorted(UNREACHABLE)) | ~hit.other)
+    # Who has a second phone that works, or whose gap was filled, can be reached.
+    hit = hit.filter(~(hit.check.isin(sorted(UNREACHABLE)) & hit.reachable))
     fixers = ibis.literal({check: fixer_of(check) for check in harmful}, "map<string, string>")
     hit = hit.mutate(lost=hit.check.isin(sorted(UNREACHABLE)), fixer=fixers.get(hit.check))
     by_check = hit.group_by(what=_.check).agg(lost=_.lost.sum(), all=_.count())
     of_fixer = hit.group_by("fixer", "customer_id").agg(lost=_.lost.any())
     by_fixer = of_fixer.group_by(what=_.fixer).agg(lost=_.lost.sum(), all=_.count())
-    each = hit.group_by("customer_id").agg(lost=_.lost.any())
-    total = each.agg(lost=_.lost.sum(), all=_.count()).mutate(what=ibis.literal("")).select("what", "lost", "all")
+    lost = known.agg(lost=known.count(where=~(known.reachable)))
+    misplaced = hit.agg(others=hit.customer_id.nunique(where=hit.reachable))
+    total = lost.cross_join(misplaced).select("lost", all=_.lost + _.others).mutate(what=ibis.literal(""))
+    total = total.select("what", "lost", "all")
     found = ibis.union(by_check, by_fixer, total).mutate(lost=_.lost.fill_null(0)).to_pandas()
     counts = {what: (int(lost), int(n - lost)) for what, lost, n in found.itertuples(index=False)}
     unreachable, misplaced = counts.pop("")

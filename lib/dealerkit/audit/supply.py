@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from dealerkit import engine, regions, tables
+from dealerkit import engine, reach, regions, tables
 from dealerkit.audit.checking import Checked, cleaned, place, union
 from dealerkit.audit.kinds import CUSTOMER_BY, VIN_BY
 from dealerkit.audit.lookups import trust_of
@@ -343,10 +343,7 @@ def _phones(clean: Mapping[str, ir.Table], params: Params) -> dict[tuple[str, st
         found["other_table", "service_orders"] = last
     if give.phone_from_sources and "id_number" in params.secondary_keys and len(params.sources) > 1:
         found["other_source", "customers"] = _phones_by_id(customers, without, params)
-    barred = customers.group_by("phone").agg(n=_.count()).filter(_.n > params.checks.max_customers_per_phone)
-    barred = barred.select("phone")
-    if "staff" in clean:
-        barred = barred.union(clean["staff"].filter(_.phone.notnull()).select("phone"))
+    barred = reach.barred(clean, params.checks)
     return {
         at: offers.select("customer_id", "phone").semi_join(without, "customer_id").anti_join(barred, "phone")
         for at, offers in found.items()

@@ -111,7 +111,7 @@ def facts(audited, ingested) -> dict[str, tuple]:
     failing = results[(results["failed"] > 0) & (results["severity"] != "info")]
     customers = audited.columns.query("table == 'customers' and column == 'phone'")
     records, orders = clean_rows(audited, "customers"), clean_rows(audited, "service_orders")
-    reachable = int(audited.clean["customers"].phone.count().to_pandas())
+    unreachable = audited.cost.unreachable
     visits = audited.clean["service_orders"]
     seen = visits.agg(first=visits.opened_at.min(), amounts=visits.total_yuan.count()).to_pandas().iloc[0]
     first_visit = seen["first"]
@@ -145,8 +145,8 @@ def facts(audited, ingested) -> dict[str, tuple]:
             "columns",
         ),
         "customer_records": (records, int(customers["rows"].sum()), "customers"),
-        "unreachable_records": (records - reachable, records, "customers"),
-        "unreachable_share": ((records - reachable) / records if records else None, records, "customers"),
+        "unreachable_records": (unreachable, records, "customers"),
+        "unreachable_share": (unreachable / records if records else None, records, "customers"),
         "top_fault_check": ("" if top is None else top["check"], len(results), "results"),
         "top_fault_rows": (0 if top is None else int(top["failed"]), len(results), "results"),
         "top_fault_yuan": (

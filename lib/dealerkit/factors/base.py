@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from dealerkit import reach
 from dealerkit.factors.events import beside, days_between, person_of, ratio
 from dealerkit.params import Params
 
@@ -66,6 +67,8 @@ def base_factors(
     seen = seen.mutate(
         first_seen=ibis.least(seen.created_on, seen.first_visit, seen.first_bought),
         together=seen.count().over(ibis.window(group_by="household_id")),
+        # Not all persons have a card: of some only a lead or a visit tells the phone.
+        reachable=seen.reachable.fill_null(False) | reach.is_own(seen.phone, reach.barred(clean, params.checks)),
     )
     at = seen.cross_join(when)
     at = at.filter((at.first_seen <= at.origin) | (at.first_seen.isnull() & (at.origin == ibis.literal(as_of))))
@@ -88,7 +91,7 @@ def base_factors(
         "service_level": at.service_level,
         "lifestyle": at.lifestyle,
         "consents_to_marketing": at.marketing_consent.cast("int64"),
-        "is_reachable": known("phone"),
+        "is_reachable": at.reachable.cast("int64"),
         "has_email": known("email"),
         "has_address": known("address"),
         "has_account_manager": known("account_manager_id"),
@@ -118,15 +121,15 @@ def _recorded(clean: dict[str, ir.Table], records: pd.DataFrame, params: Params)
         *[(customers["_source"] == source, place) for place, source in enumerate(params.sources)],
         else_=len(params.sources),
     )
-    rows = customers.select("customer_id", *_RECORDED, *_THERE, trust=trust).inner_join(
-        person_of(records), "customer_id"
-    )
+    told = {"trust": trust, "reachable": reach.reachable(clean, params.checks)}
+    rows = customers.select("customer_id", *_RECORDED, *_THERE, **told).inner_join(person_of(records), "customer_id")
     order = ibis.window(group_by="person_id", order_by=["trust", "customer_id"])
     rows = rows.mutate(record_no=ibis.row_number().over(order))
     nothing = ibis.null("int64")
     made = rows.group_by("person_id").agg(
         **{c: rows[c].argmin(rows[c].notnull().ifelse(rows.record_no, nothing)) for c in _RECORDED},
         **{c: rows[c].max() for c in _THERE},
+        reachable=rows.reachable.any(),
     )
     colleagues = made.count().over(ibis.window(group_by="employer")) - 1
     return made.mutate(colleagues_count=made.employer.notnull().ifelse(colleagues, nothing))

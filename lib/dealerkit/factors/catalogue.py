@@ -36,7 +36,7 @@ ATTRIBUTES = (
     D("service_level", "attributes", N_("Service level"), N_("as delivered")),
     D("lifestyle", "attributes", N_("Lifestyle"), N_("as delivered")),
     D("consents_to_marketing", "attributes", N_("Consents to marketing"), N_("as delivered; empty: not asked")),
-    D("is_reachable", "attributes", N_("Has a usable phone"), N_("1 if a legal mobile number is known")),
+    D("is_reachable", "attributes", N_("Has a usable phone"), N_("1 if a legal mobile number is known, on any record or filled in, that is not of staff and not on too many customers")),
     D("has_email", "attributes", N_("Has an e-mail address"), N_("1 if an e-mail address is known")),
     D("has_address", "attributes", N_("Has an address"), N_("1 if an address is known")),
     D("has_account_manager", "attributes", N_("Has an account manager"), N_("1 if a record names one")),

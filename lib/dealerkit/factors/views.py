@@ -89,6 +89,7 @@ def facts(
     }
     rows |= _best_away(owners, params) if has_yuan else {}
     per_customer = params.value_per_reachable_customer_yuan
+    per_customer *= params.costs.unreachable_share
     rows["unreachable_yuan"] = per_customer * rows["unreachable_owners"] if per_customer else None
     rows["high_tier_share"], rows["high_tier_yuan_share"] = _high_tier(owners, params)
     tables = {"cars_count": "car_factors", "new_energy_share": "car_factors"}
