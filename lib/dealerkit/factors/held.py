@@ -7,12 +7,10 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
+from dealerkit import maintenance
 from dealerkit.factors.declared import DAYS_PER_MONTH
 from dealerkit.factors.events import beside, count_if, days_between, ratio, up_to
 from dealerkit.params import TagParams
-
-#: Kilometres a year are told of a car from so many days on.
-_ENOUGH_DAYS = 90
 
 
 def held_factors(
@@ -30,7 +28,7 @@ def held_factors(
     """
     held = _held(clean, visits, cars, when, as_of)
     c = beside(held, ["vin", "origin"], _readings(visits, when))
-    c = _service(c, tags)
+    c = maintenance.followed(c, tags)
     now = c.origin == ibis.literal(as_of)
     months = (days_between(c.origin, c.purchased_on) / DAYS_PER_MONTH).floor()
     newest = c.series.argmax(c.series.notnull().ifelse(c.car_no, ibis.null("int64")))
@@ -129,23 +127,3 @@ def _readings(visits: ir.Table, when: ir.Table) -> ir.Table:
         service_on=v.service_day.max(),
         service_km=v.service_odometer.max(),
     )
-
-
-def _service(c: ir.Table, tags: TagParams) -> ir.Table:
-    """Kilometres a year (whole), km since the last maintenance and days past the next one, of each car held."""
-    days = days_between(c.read_on, c.purchased_on)
-    c = c.mutate(
-        km_a_year=(days >= _ENOUGH_DAYS).ifelse(
-            (c.km * 365.25 / days.nullif(0)).round(0).cast("int64"), ibis.null("int64")
-        ),
-        # A car never maintained here is only followed when it was sold here, from its purchase.
-        from_day=c.service_on.coalesce(c.sold_here.ifelse(c.purchased_on, ibis.null("date"))),
-        from_km=c.service_on.notnull().ifelse(
-            c.service_km, c.sold_here.ifelse(ibis.literal(0, "int64"), ibis.null("int64"))
-        ),
-    )
-    since_read = days_between(c.origin, c.read_on)
-    c = c.mutate(since_km=(c.km + c.km_a_year * since_read / 365.25 - c.from_km).round(0).cast("int64"))
-    late_days = days_between(c.origin, c.from_day) - round(tags.service_months * 365 / 12)
-    late_km = ((c.since_km - tags.service_km) * 365.25 / c.km_a_year.nullif(0)).round(0).cast("int64")
-    return c.mutate(overdue_days=ibis.greatest(late_days, late_km))

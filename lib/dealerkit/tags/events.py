@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
+from dealerkit import maintenance
 from dealerkit.engine import keep
 from dealerkit.params import Params
 from dealerkit.tags.declared import days_of
@@ -37,8 +38,6 @@ FACTORS = (
 #: Begins the name of a factor that an own tag asks for, lest it takes the place of a column of the same name.
 ASKED = "asked_"
 _FLAGS = ("is_owner", "is_former_owner", "is_prospect", "is_company")
-#: A car must have been known for so many days before its kilometres a day are told.
-_LEAST_DAYS = 90
 
 
 @dataclass(frozen=True)
@@ -104,6 +103,8 @@ def car_rows(connection, given: Given) -> ir.Table:
         "vin",
         "in_hand",
         "energy_type",
+        "purchased_on",
+        origin=ibis.literal(given.as_of),
         sold_here=cars.sold_here.cast("boolean"),
         bought_ago=given.ago(cars.purchased_on),
         held_ago=given.ago(_held_from(cars)),
@@ -114,7 +115,8 @@ def car_rows(connection, given: Given) -> ir.Table:
     )
     tables = [_workshop(given)] + ([_left_work(given)] if "service_lines" in given.clean else [])
     wide = _beside(base, "vin", tables)
-    return keep(connection, "tag_cars", wide.mutate(service_due_ago=_service_due_ago(wide, given.params)))
+    made = maintenance.followed(wide, given.params.tags).rename(service_due_ago="overdue_days")
+    return keep(connection, "tag_cars", made)
 
 
 def _held_from(cars: ir.Table) -> ir.DateValue:
@@ -126,17 +128,6 @@ def _gone_on(cars: ir.Table) -> ir.DateValue:
     """The day on which the car left its holder, where it is told."""
     disposed = (cars.left_reason == "disposed").ifelse(cars.disposed_on, ibis.null("date"))
     return cars.left_on.coalesce(disposed)
-
-
-def _service_due_ago(car: ir.Table, params: Params) -> ir.IntegerValue:
-    """Days since the day on which maintenance was due (negative: still to come): so many months after the last one, or
-    after as many days as the car takes for so many kilometres; counted from the purchase if there was none."""
-    days_known = car.bought_ago - car.odometer_ago
-    takes = params.tags.service_km * days_known.cast("float64") / car.odometer_km.nullif(0)
-    takes = (days_known >= _LEAST_DAYS).ifelse(takes, ibis.null("float64"))
-    wait = ibis.least(ibis.literal(float(days_of(params.tags.service_months))), takes)
-    base = car.maintained_ago.coalesce(car.bought_ago)
-    return base - wait.floor().cast("int64")
 
 
 def _beside(left: ir.Table, key: str, tables: Iterable[ir.Table]) -> ir.Table:
@@ -309,15 +300,17 @@ def _answers(given: Given) -> ir.Table:
 def _workshop(given: Given) -> ir.Table:
     """What the orders of a car say, by vin; ``…_known`` is null for a car of which the orders do not say."""
     orders = given.orders().filter(_.vin.notnull())
-    km = orders.odometer_km
+    orders = orders.mutate(day=orders.opened_at.date())
+    km, service = orders.odometer_km, orders.order_type == "maintenance"
     return orders.group_by("vin").agg(
         car_recency=orders.ago.min(),
-        maintained_ago=orders.ago.min(where=orders.order_type == "maintenance"),
+        service_on=orders.day.max(where=service),
+        service_km=km.max(where=service),
         accident_ago=orders.ago.min(where=orders.order_type == "accident"),
         comeback_ago=orders.ago.min(where=orders.is_comeback),
         high_km_ago=orders.ago.max(where=km >= given.params.tags.high_km),
-        odometer_km=km.max(),
-        odometer_ago=orders.ago.min(where=km.notnull()),
+        km=km.max(),
+        read_on=orders.day.max(where=km.notnull()),
         types_known=orders.order_type.count().nullif(0),
         comebacks_known=orders.is_comeback.count().nullif(0),
     )
