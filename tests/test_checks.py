@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
+import ibis
 import pytest
 from dealerkit import formats
 from dealerkit.audit import checks, whole
+from dealerkit.audit.business import business_checks
 from dealerkit.audit.fixers import FIXERS, fixer_of, remedy_of
 from dealerkit.params import CheckParams
 from test_audit import resident, vin
@@ -281,3 +283,23 @@ def test_a_column_with_one_value_is_named(audit_of):
     audited = audit_of(table_of(days("2026-01-01", "2026-06-28"), []))
     assert ("service_orders.columns_vary", "vin") in whole_faults(audited)
     assert whole._FEWEST <= 50
+
+
+DAYS = {"ordered_on": "date", "delivered_on": "date", "x_birth_date": "date", "x_purchased_on": "date"}
+
+
+@pytest.mark.parametrize(
+    "check, types, row, more, failed",
+    [
+        # A difference of calendar years would let 730 days pass.
+        ("sales_orders.delivered_in_time", DAYS, {"ordered_on": "2024-01-01", "delivered_on": "2025-12-31"}, {}, True),
+        ("sales_orders.delivered_in_time", DAYS, {"ordered_on": "2025-03-01", "delivered_on": "2026-03-01"}, {}, False),
+        ("sales_orders.delivered_in_time", DAYS, {"ordered_on": "2025-03-01", "delivered_on": "2026-03-02"}, {}, True),
+        ("sales_orders.delivered_in_time", DAYS, {"ordered_on": "2025-12-31", "delivered_on": "2026-01-01"}, {}, False),
+    ],
+)  # fmt: skip
+def test_a_limit_is_met_and_passed(check, types, row, more, failed):
+    [found] = [c for c in business_checks(CheckParams(**more), date(2026, 6, 30)) if c.id == check]
+    texts = ibis.memtable([dict.fromkeys(types) | row], schema=dict.fromkeys(types, "string"))
+    table = texts.select(**{name: texts[name].cast(kind) for name, kind in types.items()})
+    assert bool(found.failed(table).execute()[0]) is failed

@@ -170,7 +170,7 @@ def _sales_orders(params: CheckParams, as_of: date) -> list[Check]:
     listed = lambda t: (t.price_yuan + t.discount_yuan.coalesce(0)).cast("float64") / t.x_list_price_yuan.cast("float64").nullif(0)  # noqa: E731
     return [
         c("ordered_before_delivered", ("ordered_on", "delivered_on"), "consistency", N_("delivered before it was ordered"), _.delivered_on < _.ordered_on),
-        c("delivered_in_time", ("delivered_on", "ordered_on"), "timeliness", N_("delivered over a year after the order"), lambda t: t.delivered_on.year() - t.ordered_on.year() > 1, severity="info"),
+        c("delivered_in_time", ("delivered_on", "ordered_on"), "timeliness", N_("delivered over a year after the order"), lambda t: t.delivered_on.epoch_days() - t.ordered_on.epoch_days() > 365, severity="info"),
         c("sold_after_birth", ("delivered_on", "customer_id"), "consistency", N_("sold to somebody under 16"), lambda t: t.delivered_on.year() - t.x_birth_date.year() < 16, needs=("x_birth_date",)),
         c("discount_below_price", ("discount_yuan", "price_yuan"), "consistency", N_("discount above the price"), _.discount_yuan > _.price_yuan),
         c("price_not_zero", ("price_yuan",), "range", N_("a car sold for nothing"), _.price_yuan == 0),
