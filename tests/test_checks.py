@@ -286,6 +286,7 @@ def test_a_column_with_one_value_is_named(audit_of):
 
 
 DAYS = {"ordered_on": "date", "delivered_on": "date", "x_birth_date": "date", "x_purchased_on": "date"}
+WARRANTY = {"order_type": "string", "odometer_km": "int64", "x_warranty_km": "int64"}
 
 
 @pytest.mark.parametrize(
@@ -296,6 +297,13 @@ DAYS = {"ordered_on": "date", "delivered_on": "date", "x_birth_date": "date", "x
         ("sales_orders.delivered_in_time", DAYS, {"ordered_on": "2025-03-01", "delivered_on": "2026-03-01"}, {}, False),
         ("sales_orders.delivered_in_time", DAYS, {"ordered_on": "2025-03-01", "delivered_on": "2026-03-02"}, {}, True),
         ("sales_orders.delivered_in_time", DAYS, {"ordered_on": "2025-12-31", "delivered_on": "2026-01-01"}, {}, False),
+        # Each limit has a key of its own.
+        ("sales_orders.sold_after_birth", DAYS, {"x_birth_date": "2008-06-01", "delivered_on": "2025-06-01"}, {}, False),
+        ("sales_orders.sold_after_birth", DAYS, {"x_birth_date": "2008-06-01", "delivered_on": "2025-06-01"}, {"min_age": 18}, True),
+        ("sales_orders.purchase_dates_agree", DAYS, {"x_purchased_on": "2025-01-01", "delivered_on": "2025-06-30"}, {"max_stay_days": 1}, False),
+        ("sales_orders.purchase_dates_agree", DAYS, {"x_purchased_on": "2025-01-01", "delivered_on": "2025-01-09"}, {"purchase_tolerance_days": 7}, True),
+        ("service_orders.warranty_within_km", WARRANTY, {"order_type": "warranty", "odometer_km": "100900", "x_warranty_km": "100000"}, {"max_km_per_day": 1}, False),
+        ("service_orders.warranty_within_km", WARRANTY, {"order_type": "warranty", "odometer_km": "100900", "x_warranty_km": "100000"}, {"warranty_tolerance_km": 0}, True),
     ],
 )  # fmt: skip
 def test_a_limit_is_met_and_passed(check, types, row, more, failed):

@@ -171,14 +171,14 @@ def _sales_orders(params: CheckParams, as_of: date) -> list[Check]:
     return [
         c("ordered_before_delivered", ("ordered_on", "delivered_on"), "consistency", N_("delivered before it was ordered"), _.delivered_on < _.ordered_on),
         c("delivered_in_time", ("delivered_on", "ordered_on"), "timeliness", N_("delivered over a year after the order"), lambda t: t.delivered_on.epoch_days() - t.ordered_on.epoch_days() > 365, severity="info"),
-        c("sold_after_birth", ("delivered_on", "customer_id"), "consistency", N_("sold to somebody under 16"), lambda t: t.delivered_on.year() - t.x_birth_date.year() < 16, needs=("x_birth_date",)),
+        c("sold_after_birth", ("delivered_on", "customer_id"), "consistency", N_("sold to somebody younger than any customer"), lambda t: t.delivered_on.year() - t.x_birth_date.year() < params.min_age, needs=("x_birth_date",)),
         c("discount_below_price", ("discount_yuan", "price_yuan"), "consistency", N_("discount above the price"), _.discount_yuan > _.price_yuan),
         c("price_not_zero", ("price_yuan",), "range", N_("a car sold for nothing"), _.price_yuan == 0),
         c("price_typed", ("price_yuan",), "authenticity", N_("an amount typed in without looking"), lambda t: t.price_yuan.isin(DEAD_YUAN)),
         c("price_fits_list", ("price_yuan", "vin"), "consistency", N_("price far from the list price"), lambda t: ~listed(t).between(low, high), needs=("x_list_price_yuan",)),
         c("vin_sold_once", ("vin",), "duplication", N_("one car sold new twice"), lambda t: _when(t.vin.notnull(), t.x_vin_sales > 1)),
         c("trade_in_is_another", ("trade_in_vin", "vin"), "consistency", N_("the car sold is its own trade-in"), _.trade_in_vin == _.vin),
-        c("purchase_dates_agree", ("delivered_on", "vin"), "consistency", N_("sold on another day than the car's own record says"), lambda t: (t.delivered_on.epoch_days() - t.x_purchased_on.epoch_days()).abs() > params.max_stay_days, needs=("x_purchased_on",)),
+        c("purchase_dates_agree", ("delivered_on", "vin"), "consistency", N_("sold on another day than the car's own record says"), lambda t: (t.delivered_on.epoch_days() - t.x_purchased_on.epoch_days()).abs() > params.purchase_tolerance_days, needs=("x_purchased_on",)),
     ]
 
 
@@ -214,7 +214,7 @@ def _service_orders(params: CheckParams, as_of: date) -> list[Check]:
         c("labour_fits_lines", ("labour_yuan", "order_id"), "consistency", N_("labour is not the sum of its jobs"), lambda t: _when(t.x_lines_priced & (t.labour_yuan >= 0), (t.labour_yuan - t.x_lines_labour).abs() > off), needs=("x_lines",)),
         c("parts_fit_lines", ("parts_yuan", "order_id"), "consistency", N_("parts are not the sum of their lines"), lambda t: _when(t.x_lines_priced & (t.parts_yuan >= 0), (t.parts_yuan - t.x_lines_parts).abs() > off), needs=("x_lines",)),
         c("warranty_in_time", ("opened_at", "order_type"), "consistency", N_("warranty order after the warranty ended"), lambda t: (t.order_type == "warranty").ifelse(_day(t.opened_at) > t.x_warranty_ends_on, ibis.null("boolean")), needs=("x_warranty_ends_on",)),
-        c("warranty_within_km", ("odometer_km", "order_type"), "consistency", N_("warranty order beyond the km of the warranty"), lambda t: _when((t.order_type == "warranty") & t.x_warranty_km.notnull(), t.odometer_km > t.x_warranty_km + params.max_km_per_day), needs=("x_warranty_km",)),
+        c("warranty_within_km", ("odometer_km", "order_type"), "consistency", N_("warranty order beyond the km of the warranty"), lambda t: _when((t.order_type == "warranty") & t.x_warranty_km.notnull(), t.odometer_km > t.x_warranty_km + params.warranty_tolerance_km), needs=("x_warranty_km",)),
         c("after_purchase", ("opened_at", "vin"), "consistency", N_("visit before the car was sold"), lambda t: _day(t.opened_at) < t.x_purchased_on, needs=("x_purchased_on",)),
         c("before_disposal", ("opened_at", "vin"), "consistency", N_("visit after the car was disposed of"), lambda t: _when(_day(t.opened_at) <= ibis.literal(as_of), _day(t.opened_at).epoch_days() > t.x_disposed_on.epoch_days() + 30), needs=("x_disposed_on",)),
         c("before_trade_in", ("opened_at", "vin"), "consistency", N_("visit of a car that was traded in"), lambda t: _when(t.x_traded_in_on.notnull(), _day(t.opened_at).epoch_days() > t.x_traded_in_on.epoch_days() + 30), severity="info", needs=("x_traded_in_on",)),

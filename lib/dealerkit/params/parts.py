@@ -118,6 +118,10 @@ class CheckParams(Part):
     """So many visits of a car over a quarter of a year or more with one and the same odometer were not read off."""
     max_stay_days: Annotated[int, Field(ge=1)] = 180
     """A visit settled later than so many days after it was opened has a wrong date."""
+    purchase_tolerance_days: Annotated[int, Field(ge=0)] = 180
+    """A car's own record may say a day of purchase that is so many days from that of its sale."""
+    warranty_tolerance_km: Annotated[float, Field(ge=0)] = 1000
+    """How far an odometer may be beyond the km of the warranty on a warranty order."""
     comeback_days: Annotated[int, Field(ge=1)] = 180
     """A come-back follows an earlier visit of the car by so many days at most."""
     open_hours: tuple[Annotated[int, Field(ge=0, le=23)], Annotated[int, Field(ge=1, le=24)]] = (6, 22)
