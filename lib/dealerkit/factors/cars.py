@@ -19,13 +19,13 @@ from dealerkit.factors.events import (
     days_between,
     declined_lines,
     delivered,
-    holder_of,
     in_order,
     orders_of,
     person_of,
     up_to,
 )
 from dealerkit.factors.visits import visit_factors
+from dealerkit.holder import holder_of
 
 #: Counts that are nothing, not unknown, of a car without such events.
 _ZERO = ("visits_count_12m", "visits_count_24m", "visits_count_all", "services_count_all", "declined_count_12m")
@@ -47,7 +47,7 @@ def car_panel(
     - A car is held when it was met by then (a visit or a sale here; a purchase date alone lets no car appear), and its
       last trade-in by then was followed by no purchase by then. That it was disposed of is only known at delivery.
     - Its person is the one whom the last sale or visit by then names: who bought or brought it. Where none was named,
-      it is the holder in the register, as in the visits of persons.
+      it is the holder in the register, from the day on which they have it, as in the visits of persons.
     - What the purchase brought with it (age, warranty) is known from the purchase date on, and where that is unknown,
       from the first meeting.
 
@@ -145,7 +145,8 @@ def _earlier(connection, clean, records, cars: ir.Table, visits: ir.Table, when:
     told = (held.bought_on.isnull() | (held.bought_on <= held.origin)).ifelse(
         held.sold_here.cast("boolean"), ibis.null("boolean")
     )
-    held = held.mutate(person_id=held.named.coalesce(held.holder), sold=held.last_sold_on.notnull().ifelse(True, told))
+    holder = (held.held_from <= held.origin).ifelse(held.holder, ibis.null("string"))
+    held = held.mutate(person_id=held.named.coalesce(holder), sold=held.last_sold_on.notnull().ifelse(True, told))
     return held.filter(held.person_id.notnull()).select("person_id", "vin", "origin", "sold")
 
 

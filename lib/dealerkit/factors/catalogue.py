@@ -54,7 +54,7 @@ CONSUMPTION = (
     F("visits_count_12m", "consumption", N_("Visits in 12 months"), N_("orders opened within 365 days")),
     F("visits_count_24m", "consumption", N_("Visits in 24 months"), N_("orders opened within 730 days")),
     F("visits_count_36m", "consumption", N_("Visits in 36 months"), N_("orders opened within 1,095 days")),
-    F("visits_count_all", "consumption", N_("Visits ever"), N_("all orders on record")),
+    F("visits_count_all", "consumption", N_("Visits ever"), N_("all orders on record that name the person, or name nobody and are of a car that the person had by then (from the start where the day since when is not known)")),
     F("spend_yuan_6m", "consumption", N_("Spending in 6 months"), N_("sum of total within 182 days")),
     F("spend_yuan_12m", "consumption", N_("Spending in 12 months"), N_("sum of total within 365 days")),
     F("spend_yuan_24m", "consumption", N_("Spending in 24 months"), N_("sum of total within 730 days")),

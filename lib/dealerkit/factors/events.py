@@ -12,6 +12,7 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import tables
+from dealerkit.holder import with_persons
 
 
 def days_between(later, earlier) -> ir.IntegerValue:
@@ -109,12 +110,6 @@ def person_of(records: pd.DataFrame) -> ir.Table:
     return ibis.memtable(ids, schema={"customer_id": "string", "person_id": "string"})
 
 
-def holder_of(cars: ir.Table) -> ir.Table:
-    """vin → person_id of who has the car in hand, else of one who had it."""
-    last = cars.in_hand.ifelse("0", "1") + cars.person_id
-    return cars.group_by("vin").agg(person_id=cars.person_id.argmin(last))
-
-
 def orders_of(clean: dict[str, ir.Table], told: set[str]) -> ir.Table:
     """Workshop orders with their ``day``. Where discounts were delivered at all, an order with a total and none has 0."""
     orders = clean["service_orders"].mutate(day=_.opened_at.date())
@@ -127,11 +122,8 @@ def orders_of(clean: dict[str, ir.Table], told: set[str]) -> ir.Table:
 
 
 def visits_of(clean: dict[str, ir.Table], who: ir.Table, cars: ir.Table, told: set[str]) -> ir.Table:
-    """Orders with their person: the customer named on the order, else the holder of the car."""
-    orders = beside(orders_of(clean, told), ["customer_id"], who.select("customer_id", w_person="person_id"))
-    joined = beside(orders, ["vin"], holder_of(cars).rename(h_person="person_id"))
-    found = joined.mutate(person_id=joined.w_person.coalesce(joined.h_person))
-    return in_order(found.filter(found.person_id.notnull()).drop("w_person", "h_person"), "person_id")
+    """Orders with their person (see `holder`), in the order of each."""
+    return in_order(with_persons(orders_of(clean, told), who, cars), "person_id")
 
 
 def in_order(visits: ir.Table, key: str) -> ir.Table:

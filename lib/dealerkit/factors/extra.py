@@ -18,7 +18,8 @@ from ibis import _
 
 from dealerkit.errors import UserError
 from dealerkit.factors.aggregates import aggregate, as_known, filled, in_one_line, kind_of, used
-from dealerkit.factors.events import holder_of, person_of, up_to
+from dealerkit.factors.events import person_of, up_to
+from dealerkit.holder import EVER, holder_of
 from dealerkit.params import ExtraTableParams, Params, called
 from dealerkit.params.extra import DATED
 
@@ -99,7 +100,9 @@ def extra_factors(
         if any(f.aggregate == "last" for _, f in chosen):
             rows = rows.mutate(event_no=ibis.row_number().over(ibis.window(order_by=["day", ROW])))
         kept = [c for c in ("event_no", *used(chosen, columns)) if c in rows.columns]
-        rows = as_known(up_to(rows.select("person_id", "day", *kept), when), columns, {DATED}, as_of)
+        rows = up_to(rows.select("person_id", "held_from", "day", *kept), when)
+        # Who takes over a car later is not known by it before.
+        rows = as_known(rows.filter(rows.held_from <= rows.origin), columns, {DATED}, as_of)
         made = {f.name: aggregate(rows, f, columns, where) for where, f in chosen}
         found.append(rows.group_by(["person_id", "origin"]).agg(**made))
     return found
@@ -132,25 +135,27 @@ def _keyed(
 
 
 def holders(key: str, clean: Mapping[str, ir.Table], records: pd.DataFrame, cars: ir.Table) -> ir.Table:
-    """of_key → person_id, of the keys that name one person."""
-    who = person_of(records)
+    """of_key → person_id, of the keys that name one person, and held_from, the day from which they do."""
+    who = person_of(records).mutate(held_from=ibis.literal(EVER))
     if key == "customer_id":
-        return who.select("person_id", of_key=who.customer_id)
+        return who.select("person_id", "held_from", of_key=who.customer_id)
     if key == "phone":
         customers = clean["customers"].inner_join(who, "customer_id")
-        told = [customers.select("person_id", of_key=customers[c]) for c in ("phone", "phone_alt")]
+        told = [customers.select("person_id", "held_from", of_key=customers[c]) for c in ("phone", "phone_alt")]
         return _of_one(told[0].union(told[1]))
     held = holder_of(cars)
     if key == "vin":
-        return held.select("person_id", of_key=held.vin)
+        return held.select("person_id", "held_from", of_key=held.vin)
     plates = clean["vehicles"].select("vin", of_key=clean["vehicles"].plate).inner_join(held, "vin")
-    return _of_one(plates.select("person_id", "of_key"))
+    return _of_one(plates.select("person_id", "held_from", "of_key"))
 
 
 def _of_one(told: ir.Table) -> ir.Table:
     """Keys that one person has; of several persons a key names nobody."""
     told = told.filter(_.of_key.notnull())
-    made = told.group_by("of_key").agg(person_id=told.person_id.min(), persons=told.person_id.nunique())
+    made = told.group_by("of_key").agg(
+        person_id=told.person_id.min(), held_from=told.held_from.min(), persons=told.person_id.nunique()
+    )
     return made.filter(made.persons == 1).drop("persons")
 
 

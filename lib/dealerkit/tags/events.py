@@ -17,6 +17,7 @@ from ibis import _
 
 from dealerkit import maintenance
 from dealerkit.engine import keep
+from dealerkit.holder import with_persons
 from dealerkit.params import Params
 from dealerkit.tags.declared import days_of
 
@@ -188,12 +189,9 @@ def _visits(given: Given) -> ir.Table:
     A sum over the last 24 months only rises on a day with a visit, so that it has been at its threshold since the last
     day on which it was below before and at it or above after.
     """
-    last = given.cars.in_hand.ifelse("0", "1") + given.cars.person_id  # who has it in hand, else one who had it
-    holders = given.cars.group_by("vin").agg(holder=given.cars.person_id.argmin(last))
-    who = given.who().rename(named="person_id")
-    orders = given.orders().select("customer_id", "vin", "ago", "total_yuan")
-    orders = orders.left_join(who, "customer_id").left_join(holders, "vin")
-    orders = orders.mutate(person_id=orders.named.coalesce(orders.holder)).filter(_.person_id.notnull())
+    orders = given.orders()
+    orders = orders.select("customer_id", "vin", "ago", "total_yuan", day=orders.opened_at.date())
+    orders = with_persons(orders, given.who(), given.cars)
     days = orders.group_by(["person_id", "ago"]).agg(visits=_.count(), yuan=_.total_yuan.sum().fill_null(0))
     days = days.mutate(day=-days.ago)
     order = ibis.window(group_by="person_id", order_by="day")

@@ -41,11 +41,13 @@ def up_to(rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
     return rows.assign(day=day)[day.notna() & (day <= pd.Timestamp(as_of))].reset_index(drop=True)
 
 
-def visits_of(built: Built, numbers: list[str], vins: list[str]) -> pd.DataFrame:
-    """Workshop orders that name the person, and those of their cars that name nobody."""
+def visits_of(built: Built, numbers: list[str], cars: pd.DataFrame) -> pd.DataFrame:
+    """Workshop orders that name the person, and those of their cars that name nobody, since the person has the car."""
     named = built.rows("service_orders", customer_id=numbers)
-    of_cars = built.rows("service_orders", vin=vins)
-    orders = stacked(named, of_cars[of_cars["customer_id"].isna()]).drop_duplicates("order_id")
+    of_cars = built.rows("service_orders", vin=cars["vin"].tolist())
+    since = pd.to_datetime(of_cars["vin"].map(cars.drop_duplicates("vin").set_index("vin")["held_from"]))
+    theirs = since.isna() | (pd.to_datetime(of_cars["opened_at"]) >= since)
+    orders = stacked(named, of_cars[of_cars["customer_id"].isna() & theirs]).drop_duplicates("order_id")
     orders = orders.assign(day=pd.to_datetime(orders["opened_at"]).dt.normalize())
     return up_to(orders, built.as_of).sort_values(["opened_at", "order_id"], ignore_index=True)
 

@@ -38,7 +38,7 @@ def customer(built: Built, person_id: str, t) -> CustomerProfile:
     numbers = mine["customer_id"].tolist()
     cars = _cars(built, built.rows("cars", person_id=[person_id]))
     records = _records(built, mine)
-    visits = events.visits_of(built, numbers, cars["vin"].tolist())
+    visits = events.visits_of(built, numbers, cars)
     brought = events.brought(built, records[records["source"] == "service_orders"])
     happened = [
         events.workshop(built, events.stacked(visits, brought).drop_duplicates("order_id"), t, person.get("name")),
