@@ -50,7 +50,6 @@ from dealerkit.params.parts import (
     refuse_twice,
     text_or_pair,
 )
-from dealerkit.personal import veiled_within
 
 __all__ = [
     "AuthenticityParams",
@@ -355,6 +354,8 @@ def _allowed(error: dict) -> str:
 
 
 def _short(value: Any) -> str:
+    from dealerkit.personal import veiled_within  # compiles much, and params are seldom wrong
+
     # Who mistakes a key of a database entry should not see its password in a log.
     text = veiled_within(re.sub(r"(://)[^/\s'\"]*@", r"\1***@", repr(value)))
     return text if len(text) <= 60 else text[:57] + "…"
