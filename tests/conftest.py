@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +22,10 @@ from dealerkit.demo import generate
 from dealerkit.identity import Identified, identify
 from dealerkit.ingest import ingest
 from hypothesis import HealthCheck, settings
+
+# Hundreds of tests start the kit in a process of its own: none should translate its modules once more.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # The same examples on every machine and in every run, however slow the machine is.
 settings.register_profile(
