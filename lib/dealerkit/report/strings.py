@@ -14,7 +14,7 @@ from babel.messages.pofile import read_po, write_po
 
 from dealerkit import tables
 from dealerkit.errors import UserError
-from dealerkit.report.translate import catalogue, catalogue_path
+from dealerkit.report.translate import catalogue, catalogue_path, has_words
 
 #: Functions whose first argument is a message by declaration.
 MARKERS = {"_", "N_", "text"}
@@ -37,8 +37,6 @@ SPEAKERS = {
 #: Arguments of those that hold a name or a choice.
 NOT_MESSAGES = {"direction", "kind", "origin", "name", "size", "table", "fact", "x", "y"}
 _NAME_LIKE = re.compile(r"[a-z0-9_.\-]*")
-#: The place of a value without words of its own ({n:count|car|cars} has some).
-_PLACE = re.compile(r"\{[^{}|]*\}")
 _TEMPLATE_CALL = re.compile(r"\b_\((\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')\)")
 
 
@@ -155,7 +153,7 @@ def _code_messages(source: str, where: str) -> Iterator[str]:
         elif called in SPEAKERS:
             texts = [t for arg in node.args for t in _constants(arg)]
             texts += [t for k in node.keywords if k.arg not in NOT_MESSAGES for t in _constants(k.value)]
-            yield from (t for t in texts if not _NAME_LIKE.fullmatch(t) and re.search(r"[A-Za-z]", _PLACE.sub("", t)))
+            yield from (t for t in texts if not _NAME_LIKE.fullmatch(t) and has_words(t))
 
 
 def _constants(node: ast.expr) -> Iterator[str]:

@@ -62,6 +62,15 @@ def fields(template: str) -> list[tuple[str, str]]:
     return [(name, spec or "") for _, name, spec, _ in string.Formatter().parse(template) if name is not None]
 
 
+def has_words(template: str) -> bool:
+    """Whether there is anything to translate besides the places of values; {n:count|car|cars} has words of its own.
+
+    >>> has_words("{low:points} – {high:points}"), has_words("{n:count|car is lost.|cars are lost.}")
+    (False, True)
+    """
+    return bool(re.search(r"[A-Za-z]", re.sub(r"\{[^{}|]*\}", "", template)))
+
+
 def _rounded(x: float, decimals: int = 0) -> Decimal:
     """Rounded half away from zero, as readers round."""
     return Decimal(repr(float(x))).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
@@ -178,8 +187,7 @@ class Translator:
         found = catalogue(self.language).get(msgid)
         if found is not None:
             return found
-        wordless = not re.search(r"[A-Za-z]", re.sub(r"\{[^{}|]*\}", "", msgid))
-        if not wordless and msgid not in self.untranslated:
+        if has_words(msgid) and msgid not in self.untranslated:
             self.untranslated.append(msgid)
             if len(self.untranslated) == 1:
                 shown = msgid if len(msgid) <= 60 else msgid[:59] + "…"
