@@ -19,10 +19,7 @@ from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree
 
-import msoffcrypto
 import python_calamine
-from msoffcrypto.exceptions import InvalidKeyError
-from msoffcrypto.format.ooxml import OOXMLFile
 
 from dealerkit.errors import UserError
 
@@ -106,6 +103,8 @@ def _is_weak(given: str) -> bool:
 
 def sealed(plain: bytes, secret: str) -> bytes:
     """The workbook encrypted as Excel does it (AES-256, with a fresh salt)."""
+    from msoffcrypto.format.ooxml import OOXMLFile  # brings all of cryptography along, for few
+
     out = io.BytesIO()
     OOXMLFile(io.BytesIO(plain)).encrypt(secret, out)
     return out.getvalue()
@@ -124,6 +123,10 @@ def opened(content: bytes, name: str) -> bytes:
         return content
     if not content.startswith(_OLE):
         raise UserError(f"{name}: no workbook, or only a part of one", _COPY)
+    import msoffcrypto
+    from msoffcrypto.exceptions import InvalidKeyError
+    from msoffcrypto.format.ooxml import OOXMLFile
+
     try:
         book = msoffcrypto.OfficeFile(io.BytesIO(content))
         if not book.is_encrypted():

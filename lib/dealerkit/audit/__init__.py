@@ -118,7 +118,7 @@ def _audit(
     raw, corrected = returned.apply(
         connection, raw, corrections, params, lambda: _export_day(raw["service_orders"], params, asked_as_of)
     )
-    delivered = survey(raw).to_pandas().set_index("table")
+    delivered = survey(raw)
     values = links.with_vins(connection, _standardised(connection, raw, delivered), delivered, params)
     as_of = find_as_of(values["service_orders"], params.delivered_on, asked_as_of)
     done = checking.checked(connection, values, delivered, as_of, params, own_checks)

@@ -178,10 +178,8 @@ def faults(checked: Checked) -> ir.Table:
     if found:
         cases = [(long.number == i, long[c.place]) for i, c in enumerate(checks) if c.place in found]
         column = ibis.cases(*cases, else_=column)
-    return long.select(
-        "table", "file", "row", "key", "customer_id", check=ids[long.number], column=names[column],
-        delivered=long.texts[column].coalesce(""),
-    )  # fmt: skip
+    long = long.select("table", "file", "row", "key", "customer_id", "texts", check=ids[long.number], column=column)
+    return long.mutate(column=names[long.column], delivered=long.texts[long.column].coalesce("")).drop("texts")
 
 
 def _counted(flagged: ir.Table, table: Table, checks: list[Check]) -> dict[str, int]:

@@ -65,10 +65,11 @@ def _legality(table: Table, column: Column, as_of: date, params: CheckParams) ->
     if column.type != "text":
         what = {"date": N_("not a date"), "time": N_("not a date"), "code": N_("not a known code"), "bool": N_("neither yes nor no")}.get(column.type, N_("not a number"))
         checks.append(Check(table.name, f"{column.name}_legal", (column.name,), "legality", severity, action, what,
-                            lambda t, n=column.name: text_of(t, table, n).notnull().ifelse(t[n].isnull(), ibis.null("boolean"))))
+                            # no text is empty, so that this is null where nothing was delivered
+                            lambda t, n=column.name: t[n].isnull() & (text_of(t, table, n) != "")))
     if column.type in ("date", "time"):
         checks.append(Check(table.name, f"{column.name}_not_too_early", (column.name,), "legality", severity, action, N_("a date too early to be true"),
-                            lambda t, n=column.name, c=column: t[n].cast("date") < (ibis.date(1900, 1, 1) if c.personal == "birth" else ibis.literal(params.earliest_date))))
+                            lambda t, n=column.name, c=column: t[n] < (ibis.date(1900, 1, 1) if c.personal == "birth" else ibis.literal(params.earliest_date))))
         if column.name not in _MAY_LIE_AHEAD:
             checks.append(Check(table.name, f"{column.name}_not_in_future", (column.name,), "legality", severity, action, N_("a date after the day of the export"),
                                 lambda t, n=column.name: t[n].cast("date") > ibis.literal(as_of)))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from dealerkit import tables
 from dealerkit.formats import CONTROLS, DAMAGED, FORMULA
@@ -270,8 +271,8 @@ def _order(texts: ir.Table, named: tuple[tuple[str, str], ...]) -> ir.StringValu
     return ibis.cases(*cases, else_=texts["_date_order"]) if cases else texts["_date_order"]
 
 
-def survey(raw: dict[str, ir.Table]) -> ir.Table:
-    """One row per table: its name (``table``), its ``rows`` and those that are ``records``, how many have a date that may
+def survey(raw: dict[str, ir.Table]) -> pd.DataFrame:
+    """One row per table, indexed by its name: its ``rows`` and those that are ``records``, how many have a date that may
     be written day or month first (``unclear``; without any, no `date_order_evidence` is needed), how many a plate and hardly
     a VIN (``without_vin``), how many a text that is ``strange`` (see `STRANGE`), and the columns with any value (``given``)."""
     anything = "|".join(f"(?:{like})" for like in STRANGE.values())
@@ -289,9 +290,13 @@ def survey(raw: dict[str, ir.Table]) -> ir.Table:
         )
         counts["without_vin"] = rows.count(where=ibis.or_(ibis.literal(False), *lacks))
         counts["strange"] = rows.count(where=odd)
-        counts["given"] = ibis.array([(rows[c].max() > "").ifelse(c, "") for c in tables.table(name).names])
+        counts["given"] = ibis.array([rows[c].max() for c in tables.table(name).names])
         found.append(rows.agg(rows=rows.count(), **counts).mutate(table=ibis.literal(name)))
-    return ibis.union(*found) if len(found) > 1 else found[0]
+    seen = (ibis.union(*found) if len(found) > 1 else found[0]).to_pandas().set_index("table")
+    seen["given"] = [
+        [c for c, last in zip(tables.table(n).names, t, strict=True) if last] for n, t in seen["given"].items()
+    ]
+    return seen
 
 
 def date_order_evidence(texts: ir.Table, table: Table) -> dict[tuple[str, str], str]:

@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import msoffcrypto
 import pyarrow as pa
 import python_calamine
 
@@ -79,6 +78,8 @@ def _column(letters: bytes) -> int:
 
 
 def _is_encrypted(content: bytes) -> bool:
+    import msoffcrypto  # nearly every file is open, and this brings all of cryptography along
+
     try:
         return msoffcrypto.OfficeFile(io.BytesIO(content)).is_encrypted()
     except Exception:  # not a document it knows: the workbook reader says what is wrong
