@@ -11,6 +11,7 @@ from html import unescape
 import numpy as np
 import pandas as pd
 import pytest
+from dealerkit import engine
 from dealerkit import run as run_
 from dealerkit.audit import answers
 from dealerkit.errors import UserError, UserErrors
@@ -60,8 +61,11 @@ def test_by_hand_everything_goes_to_scratch_and_make_writes_beside_its_target(ro
 
 
 def test_only_by_make_is_what_was_imported_set_apart_from_the_collector(root, monkeypatch):
+    monkeypatch.setattr(engine, "_settled", False)  # and so again when the test has ended
     gc.unfreeze()
     open_run("small", page="20-customers")
+    with engine.uncollected():
+        pass
     assert gc.get_freeze_count() == 0
     monkeypatch.setenv("DEALERKIT_STAGE", "20-customers")
     open_run("small", page="20-customers")

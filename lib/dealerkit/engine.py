@@ -7,6 +7,7 @@ a fixed size, and money is decimal (float sums differ by the order of addition).
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import os
@@ -27,6 +28,8 @@ from dealerkit.params import EngineParams
 ROW_GROUP = 100_000
 #: The engine hands out rows in pieces of this size, so that a smaller table keeps one thread busy and others waiting.
 ROWS_A_THREAD = 122_880
+#: Whether this process makes one page.
+_settled = False
 
 
 @ibis.udf.scalar.builtin
@@ -80,17 +83,27 @@ def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     ).to_expr()
 
 
+def settle() -> None:
+    """Tell the collector that this process makes one page and ends: what was imported and what large steps leave behind
+    stays, and need not be gone through again; and it comes less often, since expressions and charts are made of
+    thousands of small objects."""
+    global _settled
+    _settled = True
+    gc.freeze()
+    gc.set_threshold(10_000)
+    atexit.register(gc.unfreeze)  # else the engine takes what is left at the end for a leak, and says so
+
+
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
     """No garbage collection for a while: looking for cycles among millions of cells or the nodes of expressions takes
-    as long as the work itself, and finds next to none. Nor afterwards, in a process that makes one page and has frozen
-    what it began with."""
+    as long as the work itself, and finds next to none. Nor afterwards, in a process that makes one page (`settle`)."""
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if gc.get_freeze_count():
+        if _settled:
             gc.freeze()
         if was:
             gc.enable()

@@ -6,8 +6,6 @@ built and saves below `build/<dealer>/scratch/`, so trying things never changes 
 
 from __future__ import annotations
 
-import atexit
-import gc
 import hashlib
 import json
 import os
@@ -109,11 +107,7 @@ class Run:
         self._connection = None
         self._cells = Cells.watched()
         if by_make == page:
-            # What was imported stays for the one page of this process: the collector need not go through it again, nor
-            # come after each few hundred of the small objects that expressions and charts are made of.
-            gc.freeze()
-            gc.set_threshold(10_000)
-            atexit.register(gc.unfreeze)  # else the engine takes what is left at the end for a leak, and says so
+            engine.settle()
         if by_make != page and self._cells is not None and "DEALERKIT_VERIFY" not in os.environ:
             _show(fragments.lab_style(), "")
         if by_make != page and "DEALERKIT_VERIFY" not in os.environ:
