@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -68,6 +69,20 @@ def connect(params: EngineParams, spill_dir: Path | None = None, rows: int | Non
     return connection
 
 
+def read(connection, path: Path) -> ir.Table:
+    """The rows of a Parquet file, read when they are asked for."""
+    # Not `read_parquet`, which asks the engine for the schema, and spells and parses the type of each column.
+    name, place = f"file_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}", str(path).replace("'", "''")
+    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM read_parquet('{place}')")
+    return _held(connection, name, ibis.Schema.from_pyarrow(pq.read_schema(path)))
+
+
+def _held(connection, name: str, schema: ibis.Schema) -> ir.Table:
+    """A table or view that the engine has under ``name`` for as long as it is connected."""
+    namespace = ops.Namespace(catalog="temp", database="main")
+    return ops.DatabaseTable(name, schema=schema, source=connection, namespace=namespace).to_expr()
+
+
 def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     """The expression computed once and held by the engine under ``name``."""
     # Not `create_table`, which copies the tree of the whole query several times and asks for the schema again.
@@ -78,9 +93,7 @@ def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     connection.raw_sql(f"DROP TABLE IF EXISTS {kept}; CREATE TEMP TABLE {kept} ({columns})")
     with _unmerged():
         connection.raw_sql(f"INSERT INTO {kept} {connection.compile(expression)}")
-    return ops.DatabaseTable(
-        name, schema=schema, source=connection, namespace=ops.Namespace(catalog="temp", database="main")
-    ).to_expr()
+    return _held(connection, name, schema)
 
 
 def settle() -> None:

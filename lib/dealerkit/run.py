@@ -153,7 +153,7 @@ class Run:
 
         Raises `UserError` for a name that is none, with the nearest.
         """
-        return self.engine.read_parquet(self._path(name))
+        return engine.read(self.engine, self._path(name))
 
     def frame(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
         """A built table as a pandas frame, or some of its columns; `table` for one too large for memory.
@@ -209,7 +209,7 @@ class Run:
     def clean(self, *names: str) -> dict[str, ir.Table]:
         """The clean canonical tables of the audit, by name: all, or those of the names given that are there."""
         paths = self._paths()
-        return {name: self.engine.read_parquet(paths[name]) for name in names or TABLES if name in paths}
+        return {name: engine.read(self.engine, paths[name]) for name in names or TABLES if name in paths}
 
     def extras(self) -> dict[str, ir.Table]:
         """The further tables of the params (`extra_factors`) that the audit read, by their names there."""
@@ -218,7 +218,7 @@ class Run:
 
     def attach(self, paths: Mapping[str, Path]) -> dict[str, ir.Table]:
         """Parquet files as tables of the engine, by name."""
-        return {name: self.engine.read_parquet(path) for name, path in paths.items()}
+        return {name: engine.read(self.engine, path) for name, path in paths.items()}
 
     def save(self, name: str, rows: ir.Table | pd.DataFrame) -> int:
         """Write a table; returns its rows. A frame keeps its order; an expression is ordered by its keys, so that

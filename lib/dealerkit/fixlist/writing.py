@@ -152,16 +152,16 @@ def _lines(connection, made: Path, checks: pd.DataFrame, most: int) -> tuple[pd.
     from elsewhere, values of which staff have said that they cannot be mended, and keys of another table that are asked
     about there.
     """
-    faults = connection.read_parquet(made / "faults.parquet").filter(_.file != "")  # else of a whole table
+    faults = engine.read(connection, made / "faults.parquet").filter(_.file != "")  # else of a whole table
     known = ibis.memtable(checks, schema=_CHECKS)
-    merged = connection.read_parquet(made / "merged.parquet").select("table", "file", "row")
+    merged = engine.read(connection, made / "merged.parquet").select("table", "file", "row")
     # What fails in a whole table has no row.
     there = faults.filter(_.row.notnull() & ~_.key.re_search(r"(^|\|)(\||$)")).anti_join(
         merged, ["table", "file", "row"]
     )
     there = there.join(known, "check").rename(was="delivered")
     lines = engine.keep(connection, "asked", there.group_by(_LINE).agg(rank=_["rank"].min()))
-    supplied = connection.read_parquet(made / "supplied.parquet")
+    supplied = engine.read(connection, made / "supplied.parquet")
     for told, by in ((supplied, _LINE[:3]), (_answered(connection, made), _LINE), (_of_parents(lines), _LINE)):
         lines = lines.anti_join(told, by)
     lines = lines.join(known.select("rank", "fixer", "each_yuan"), "rank")
@@ -183,7 +183,7 @@ def _lines(connection, made: Path, checks: pd.DataFrame, most: int) -> tuple[pd.
 
 def _answered(connection, made: Path):
     """Values that staff have said cannot be mended."""
-    return connection.read_parquet(made / "corrected.parquet").filter(_.status == "cannot_fix").select(_LINE)
+    return engine.read(connection, made / "corrected.parquet").filter(_.status == "cannot_fix").select(_LINE)
 
 
 def _of_parents(lines):
@@ -237,7 +237,7 @@ def _is_of_person(table: str, column: str) -> bool:
 def _persons(connection, made: Path, name: str, keys: list[str]) -> pd.DataFrame:
     """Key → name and phone of the customer, and what the ID number says of birth and sex, where it is a person's."""
     wanted = ibis.memtable({"key": keys}, schema={"key": "string"})
-    record = connection.read_parquet(made / f"{name}.parquet")
+    record = engine.read(connection, made / f"{name}.parquet")
     record = record.mutate(key=record[tables.TABLES[name].key[0]]).semi_join(wanted, "key")
     empty = pd.DataFrame(columns=["key", *_PERSON])
     if name in ("contacts", "leads"):
@@ -247,7 +247,7 @@ def _persons(connection, made: Path, name: str, keys: list[str]) -> pd.DataFrame
         return pd.concat([empty, own.order_by("key").to_pandas()])
     if not (made / "customers.parquet").exists():
         return empty
-    customers = connection.read_parquet(made / "customers.parquet")
+    customers = engine.read(connection, made / "customers.parquet")
     may = customers.marketing_consent.fill_null(True)
     number = customers.id_number
     own_id = number.re_search(RESIDENT_ID)

@@ -56,7 +56,7 @@ class Built:
         """A table, lazily."""
         if not self.has(name):
             raise UserError(f"no table {name!r}", f"`make report DEALER={self.folders.dealer}` builds it")
-        return self._connection.read_parquet(self._paths[name], table_name=f"built_{name}")
+        return engine.read(self._connection, self._paths[name])
 
     def rows(self, name: str, **among: Sequence) -> pd.DataFrame:
         """Rows of a table whose columns hold one of the values given; without rows when the table is not there.
