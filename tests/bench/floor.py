@@ -58,9 +58,10 @@ def main() -> None:
     args = parser.parse_args()
     root = Path.cwd()
     os.environ |= {"DEALERKIT_ROOT": str(root), "MPLBACKEND": "agg"}
-    gc.disable()  # as the chain imports
+    gc.disable()  # as the chain imports, and keeps what it has imported
     from dealerkit import run as shown
 
+    gc.freeze()
     gc.enable()
     shown.display = lambda *a, **k: None  # outside of a notebook it would print
     print(f"imports {time.process_time():.2f}")
