@@ -208,6 +208,43 @@ def test_slow_and_fast_ways_of_text_agree(raw, monkeypatch):
     assert fast["fault"].to_pylist()[:8] == [None, "1", "2", "3", "4", "5", "6", None]
 
 
+WILD = st.text('",=a ', max_size=5)
+#: As exports write cells, and as hands do.
+WRITTEN = st.one_of(
+    WILD, WILD.map(lambda cell: '"' + cell.replace('"', '""') + '"'), st.sampled_from(["", "a", '"a,b"'])
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    lines=st.lists(st.tuples(WRITTEN, WRITTEN), min_size=1, max_size=5),
+    ending=st.sampled_from(["\n", "\r\n"]),
+    last=st.booleans(),
+)
+def test_slow_and_fast_ways_of_quotation_marks_agree(tmp_path_factory, lines, ending, last):
+    path = tmp_path_factory.getbasetemp() / "wild.csv"
+    body = ending.join(["x,y", *map(",".join, lines)]) + (ending if last else "")
+    path.write_bytes(body.encode())
+
+    def found() -> list:
+        part = text.TextPart(path, "wild.csv", "utf-8", ",", len)
+        return [
+            ([c.to_pylist() for c in b.columns], b.numbers.to_pylist(), b.lines, b.blank, b.ragged, b.strays)
+            for b in part.batches(part.head()[0])
+        ]
+
+    fast = found()
+    with mock.patch.object(text.TextPart, "_simple", lambda *args: None):
+        assert found() == fast
+
+
+def test_cells_in_quotation_marks_take_the_fast_way(raw, monkeypatch):
+    write(raw, "a.csv", VISITS + '"R""1",V1,2024-01-01\nR2,"V2, V3",2024-01-02\n"=""03""",V4,\n')
+    monkeypatch.setattr(text.TextPart, "_batch", lambda *args: pytest.fail("the slow way"))
+    expected = [('R"1', "V1"), ("R2", "V2, V3"), ("03", "V4")]
+    assert rows(read(raw), "service_orders", "order_id", "vin") == expected
+
+
 def book(path: Path, sheets: dict[str, list[list]], merge=()) -> None:
     with xlsxwriter.Workbook(path) as workbook:
         day = workbook.add_format({"num_format": "yyyy-mm-dd"})

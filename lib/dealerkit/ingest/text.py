@@ -128,6 +128,9 @@ class TextPart(Part):
             self._heads,
             key=lambda d: (max((score(line.cells) for line in self._heads[d]), default=0), _regularity(self._heads[d])),
         )
+        between = re.escape(self.delimiter)
+        # Possessive, so that a cell of many megabytes is gone through once.
+        self._quoted_cell = re.compile(rf'(?:^|(?<={between}))"(?:[^"\r\n]++|"")*+"(?={between}|\r?$)', re.MULTILINE)
 
     @contextlib.contextmanager
     def _opened(self):
@@ -158,9 +161,12 @@ class TextPart(Part):
                 yield batch
 
     def _simple(self, block: str, first: int, width: int) -> Batch | None:
-        """The rows of a block without quotation marks, blank or uneven lines, by the fast way; else nothing."""
-        returns = block.count("\r")
-        if width < 2 or '"' in block or (returns and returns != block.count("\r\n")):
+        """The rows of a block by the fast way, when each is a line of so many cells, and each quotation mark is one around
+        a cell or doubled in it; else nothing."""
+        returns, quoted = block.count("\r"), '"' in block
+        if width < 2 or (returns and returns != block.count("\r\n")):
+            return None
+        if quoted and '"' in self._quoted_cell.sub("", block):
             return None
         names = [str(n) for n in range(width)]
         content = block.encode()
@@ -168,7 +174,9 @@ class TextPart(Part):
             table = arrow_csv.read_csv(
                 pa.py_buffer(content),
                 arrow_csv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=names),
-                arrow_csv.ParseOptions(delimiter=self.delimiter, quote_char=False, ignore_empty_lines=False),
+                arrow_csv.ParseOptions(
+                    delimiter=self.delimiter, quote_char='"' if quoted else False, ignore_empty_lines=False
+                ),
                 arrow_csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
                 ),
@@ -176,7 +184,8 @@ class TextPart(Part):
         except pa.ArrowInvalid:
             return None
         numbers = pa.array(np.arange(first, first + table.num_rows), pa.int64())
-        return Batch([c.combine_chunks() for c in table.columns], numbers, table.num_rows)
+        columns = [c.combine_chunks() for c in table.columns]
+        return Batch([_unwrapped(c) for c in columns] if quoted else columns, numbers, table.num_rows)
 
     def _batch(self, rows: list, tape: list[str], first: int, width: int) -> Batch:
         numbers, strays = np.arange(first, first + len(rows)), 0
