@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from datetime import date
@@ -128,6 +129,12 @@ def demo(tmp_path_factory, new_connection) -> Demo:
 def demo_persons(demo) -> Identified:
     """The persons of the generated dealer."""
     return identify(demo.connection, demo.audited.clean, demo.params, demo.audited.as_of.day)
+
+
+def pytest_configure():
+    """Let Ctrl-C reach what the tests start, also where they run in the background and were told to pay no heed to it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish():
