@@ -8,6 +8,7 @@ import re
 from datetime import date
 from html import unescape
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,6 +72,17 @@ def test_only_by_make_is_what_was_imported_set_apart_from_the_collector(root, mo
     open_run("small", page="20-customers")
     assert gc.get_freeze_count() > 0
     gc.unfreeze()
+
+
+def test_functions_of_an_analyst_are_known_to_the_engine_when_a_table_is_saved(root):
+    @ibis.udf.scalar.python
+    def doubled(n: int) -> int:
+        return 2 * n
+
+    run = open_run("small", page="20-customers")
+    rows = ibis.memtable({"person_id": ["P1", "P2"], "a": [1, 2]})
+    run.save("mine", rows.mutate(b=doubled(rows.a)))
+    assert run.frame("mine")["b"].tolist() == [2, 4]
 
 
 def test_tables_are_listed_and_read(root):

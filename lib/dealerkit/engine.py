@@ -86,7 +86,7 @@ def _held(connection, name: str, schema: ibis.Schema) -> ir.Table:
 def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     """The expression computed once and held by the engine under ``name``."""
     # Not `create_table`, which copies the tree of the whole query several times and asks for the schema again.
-    connection._register_in_memory_tables(expression)
+    connection._run_pre_execute_hooks(expression)
     schema, kept = expression.schema(), f'temp.main."{name}"'
     spelling = {kind: connection.compiler.type_mapper.to_string(kind) for kind in set(schema.types)}
     columns = ", ".join(f'"{name}" {spelling[kind]}' for name, kind in schema.items())
@@ -168,7 +168,7 @@ def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
     """The rows as Arrow batches, never all at once."""
     # Not `to_pyarrow_batches`, which calls a method that this version of the engine no longer has.
     connection = expression.get_backend()
-    connection._register_in_memory_tables(expression)
+    connection._run_pre_execute_hooks(expression)
     with _unmerged():
         query = connection.compile(expression)
     return connection.con.sql(query).to_arrow_reader(ROW_GROUP)
