@@ -14,6 +14,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -27,6 +28,8 @@ from dealerkit.errors import UserError
 from dealerkit.params import EngineParams
 
 ROW_GROUP = 100_000
+#: Where a value is: its column, or a column and a field of its struct or a place in its list.
+Place: TypeAlias = str | tuple[str, str | int]
 #: The engine hands out rows in pieces of this size, so that a smaller table keeps one thread busy and others waiting.
 ROWS_A_THREAD = 122_880
 #: Whether this process makes one page.
@@ -42,6 +45,11 @@ def jaro_winkler_similarity(left: str, right: str) -> float:
 def hashed(text: str) -> dt.uint64:
     """A number of the text by which to group it, the same for two texts once in 2⁶⁴ (the engine's own function; the
     `hash` of Ibis takes a way round by the text of its bits)."""
+
+
+@ibis.udf.scalar.builtin
+def list_count(values: dt.Array[str]) -> int:
+    """How many values of a list are known (the engine's own function)."""
 
 
 def threads(params: EngineParams, rows: int | None = None) -> int:
@@ -136,13 +144,13 @@ def _unmerged() -> Iterator[None]:
 
 def counts(
     kept: ir.Table,
-    known: Mapping[str, str | tuple[str, int]],
-    true: Mapping[str, str | tuple[str, int]],
-    alike: Mapping[str, str | tuple[str, int]] | None = None,
+    known: Mapping[str, Place],
+    true: Mapping[str, Place],
+    alike: Mapping[str, Place] | None = None,
 ) -> dict[str, int]:
     """Rows of a table that is held (as ``rows``), in how many a value is known (as ``known <name>``) or true (as
     ``true <name>``), and whether all that is known is the same (1 or 0, as ``alike <name>``); in one look, whatever the
-    number of values. A value is a column or a place in a list."""
+    number of values."""
     asked = {"rows": "count(*)"} | {f"known {name}": f"count({_value(at)})" for name, at in known.items()}
     asked |= {f"true {name}": f"count_if({_value(at)})" for name, at in true.items()}
     asked |= {f"alike {name}": f"min({_value(at)}) = max({_value(at)})" for name, at in (alike or {}).items()}
@@ -150,8 +158,11 @@ def counts(
     return {name: int(n or 0) for name, n in zip(asked, row, strict=True)}
 
 
-def _value(at: str | tuple[str, int]) -> str:
-    return f'"{at}"' if isinstance(at, str) else f'"{at[0]}"[{at[1] + 1}]'
+def _value(at: Place) -> str:
+    if isinstance(at, str):
+        return f'"{at}"'
+    column, place = at
+    return f'"{column}"."{place}"' if isinstance(place, str) else f'"{column}"[{place + 1}]'
 
 
 def frame_of(expression: ir.Table) -> pd.DataFrame:

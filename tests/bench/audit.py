@@ -3,9 +3,9 @@
     python tests/bench/audit.py --orders 1000000 --rounds 3
 
 A dealer is generated with so many visits, read and made standard; everyone gets the same Parquet file: the typed columns of
-the visits, and for each typed column what was delivered (`<column>_text`). Only the checks that all can express are
-compared (`rules`): required and expected values, legal values, patterns, ranges, days, the order of two days, sums, the
-key given once. Each tool runs them in a process of its own, in turns, and must say how many rows fail each check and which
+the visits, for each typed column what was delivered (`<column>_text`), and how many texts a row has. Only the checks that
+all can express are compared (`rules`): required and expected values, legal values, patterns, ranges, days, the order of
+two days, sums, the key given once. Each tool runs them in a process of its own, in turns, and must say how many rows fail each check and which
 (its list of failing rows as a table). The process first does the same with a thousand visits, so that every tool has all
 its modules when the work on all visits begins. Printed for each: seconds of the processor and of the clock, for the work
 and for the start with the thousand, memory, failing rows; counts that differ from the kit's are named (a key given twice
@@ -115,9 +115,10 @@ def prepare(folder: Path, orders: int, seed: int) -> None:
     raw, table = connection.read_parquet(folder / f"raw_{TABLE}.parquet"), tables.TABLES[TABLE]
     rows = standard.typed(standard.plain_texts(raw.limit(orders), table), table, {})
     rows = rows.filter(rows["_kind"] == "row")
-    texts = {f"{name}_text": standard.text_of(rows, table, name) for name in typed_columns()}
+    texts = {f"{name}_text": standard.text_of(rows, name) for name in typed_columns()}
     money = {c.name: rows[c.name].cast("float64") for c in table.columns if c.type == "money"}
-    kept = rows.select(**{n: rows[n] for n in table.names} | money, **texts, number=rows["_row"], file=rows["_file"])
+    place = {"number": rows["_row"], "file": rows["_file"], "filled": rows[standard.FILLED]}
+    kept = rows.select(**{n: rows[n] for n in table.names} | money, **texts, **place)
     engine.write(kept, folder / "typed.parquet", ["file", "number"])
     (folder / "few").mkdir(exist_ok=True)
     for name, place in {"typed.parquet": ["file", "number"], f"raw_{TABLE}.parquet": ["_file", "_row"]}.items():
@@ -134,6 +135,7 @@ def run_kit(folder: Path) -> dict[str, int]:
     """The kit's own checks of that name, on the common input: counts, and the failing rows as Parquet."""
     from dealerkit import engine
 
+    engine.settle()  # as a page does
     with engine.uncollected():
         return _checked_by_kit(folder)
 
@@ -142,23 +144,25 @@ def _checked_by_kit(folder: Path) -> dict[str, int]:
     import ibis
     from dealerkit import engine, tables
     from dealerkit.audit import checking, checks, lookups
-    from dealerkit.audit.standard import TEXTS
+    from dealerkit.audit.standard import FILLED, TEXTS
     from dealerkit.params import EngineParams, Params
 
     table, params = tables.TABLES[TABLE], Params(dealer="x", display_name={"en": "X", "zh": "X"})
     connection = engine.connect(EngineParams(), folder / "spill")
-    given = connection.read_parquet(folder / "typed.parquet")
-    texts = [given[f"{n}_text"] if n in typed_columns() else given[n] for n in table.names]
+    given = engine.read(connection, folder / "typed.parquet")
+    texts = {n: given[f"{n}_text"] if n in typed_columns() else given[n] for n in table.names}
     place = {"_source": ibis.literal("dms"), "_file": given.file, "_sheet": ibis.literal(""), "_row": given.number}
-    base = given.select(*table.names, **{TEXTS: ibis.array(texts)}, **place)
-    if lookups.key_repeats({TABLE: base}, several=False).tables:
-        base = lookups.with_ranks(base, table, params.sources, False)
+    records = given.select(*table.names, **{TEXTS: ibis.struct(texts), FILLED: given.filled}, **place)
+    base = connection.create_view("records", records)
+    repeated = lookups.key_repeats(connection, {TABLE: base}, several=False)
+    if repeated.tables:
+        base = lookups.with_ranks(base, table, params.sources, repeated)
     wanted = {rule.id for rule in rules()} | {"key_used_twice"}
     chosen = [c for c in checks.built_in(table, EXPORT_DAY, params.checks) if c.name in wanted]
     fates = checking.with_fates(base, table, chosen)
     faults = checking.faults(checking.Checked(table, chosen, fates, None, fates, {}))
     engine.write(faults, folder / "faults_kit.parquet", ["check", "file", "row"])
-    faults = connection.read_parquet(folder / "faults_kit.parquet")
+    faults = engine.read(connection, folder / "faults_kit.parquet")
     counted = faults.group_by("check").agg(n=faults.count()).to_pandas().set_index("check")["n"]
     counts = {c.name: int(counted.get(c.id, 0)) for c in chosen}
     counts["key_repeated"] += counts.pop("key_used_twice")
@@ -173,7 +177,7 @@ def run_whole(folder: Path) -> dict[str, int]:
 
     params = Params.model_validate({"dealer": "x", "display_name": "X", "gate": "off", "delivered_on": EXPORT_DAY})
     connection = engine.connect(EngineParams(), folder / "spill")
-    raw = {TABLE: connection.read_parquet(folder / f"raw_{TABLE}.parquet")}
+    raw = {TABLE: engine.read(connection, folder / f"raw_{TABLE}.parquet")}
     done = audit(connection, raw, params)
     engine.write(done.faults, folder / "faults_whole.parquet", ["check", "file", "row"])
     return {row.check.split(".")[1]: int(row.failed) for row in done.results.itertuples()}

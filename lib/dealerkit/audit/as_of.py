@@ -10,7 +10,6 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from dealerkit import tables
 from dealerkit.audit.standard import text_of
 from dealerkit.errors import UserError
 from dealerkit.messages import mask
@@ -86,7 +85,7 @@ def find_as_of(visits: ir.Table, delivered_on: date | None, asked: date | None) 
 
 def _first_delivered(visits: ir.Table) -> str:
     """Where the first delivered opened_at is and what it says, for a message."""
-    texts = visits.select("_file", "_row", "_kind", text=text_of(visits, tables.TABLES["service_orders"], "opened_at"))
+    texts = visits.select("_file", "_row", "_kind", text=text_of(visits, "opened_at"))
     rows = texts.filter((_["_kind"] == "row") & _.text.notnull())
     first = rows.order_by(["_file", "_row"]).limit(1).to_pandas()
     if first.empty:

@@ -10,7 +10,6 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from dealerkit import tables
 from dealerkit.audit.kinds import Check
 from dealerkit.audit.standard import text_of
 from dealerkit.formats import DEAD_KM, DEAD_NAME, DEAD_PLATE, DEAD_YUAN, FIRM_NAME, PLATE, REGION, USCC
@@ -95,7 +94,7 @@ def _customers(params: CheckParams, as_of: date) -> list[Check]:
         c("phone_alt_differs", ("phone_alt", "phone"), "duplication", N_("the second phone is the first one again"), lambda t: t.phone_alt == t.phone, severity="info"),
         c("phone_shared", ("phone",), "authenticity", N_("phone on too many customers to be one's own"), lambda t: _when(t.phone.notnull(), t.x_phone_records > params.max_customers_per_phone)),
         c("phone_of_staff", ("phone",), "authenticity", N_("phone belongs to staff"), lambda t: _when(t.phone.notnull(), t.x_phone_of_staff.notnull()), needs=("x_phone_of_staff",)),
-        c("consent_known", ("marketing_consent",), "completeness", N_("never asked for consent to marketing"), lambda t: text_of(t, tables.table("customers"), "marketing_consent").isnull(), severity="info", needs=("given marketing_consent",)),
+        c("consent_known", ("marketing_consent",), "completeness", N_("never asked for consent to marketing"), lambda t: text_of(t, "marketing_consent").isnull(), severity="info", needs=("given marketing_consent",)),
         c("seen_anywhere", ("customer_id",), "reference", N_("a customer of whom no other table knows"), lambda t: t.x_seen.isnull(), severity="info", needs=("x_seen",)),
     ]
 
@@ -149,7 +148,7 @@ def _leads(params: CheckParams, as_of: date) -> list[Check]:
         c("contacted_after_created", ("first_contact_at", "created_at"), "consistency", N_("first contact before the lead came in"), _.first_contact_at < _.created_at),
         c("closed_after_created", ("closed_at", "created_at"), "consistency", N_("closed before the lead came in"), _.closed_at < _.created_at),
         c("recontacted_after_closed", ("recontacted_at", "closed_at"), "consistency", N_("called again before it was lost"), lambda t: _day(t.recontacted_at) < _day(t.closed_at)),
-        c("closed_has_date", ("closed_at", "status"), "completeness", N_("won or lost without a date"), lambda t: _when(ended(t), text_of(t, tables.table("leads"), "closed_at").isnull()), needs=("given closed_at",)),
+        c("closed_has_date", ("closed_at", "status"), "completeness", N_("won or lost without a date"), lambda t: _when(ended(t), text_of(t, "closed_at").isnull()), needs=("given closed_at",)),
         c("open_not_closed", ("status", "closed_at"), "consistency", N_("still open, yet with a date of closing"), lambda t: _when(is_open(t), t.closed_at.notnull())),
         c("new_not_contacted", ("status", "first_contact_at"), "consistency", N_("still new, yet contacted"), lambda t: _when(t.status == "new", t.first_contact_at.notnull())),
         c("lost_has_reason", ("lost_reason", "status"), "completeness", N_("lost without a reason"), lambda t: _when(t.status == "lost", t.lost_reason.isnull()), needs=("given lost_reason",)),
@@ -186,7 +185,6 @@ def _service_orders(params: CheckParams, as_of: date) -> list[Check]:
     def c(*args, **more):
         return _check("service_orders", *args, **more)
 
-    own = tables.table("service_orders")
     gross = lambda t: t.labour_yuan + t.parts_yuan  # noqa: E731
     stay = lambda t: _minutes(t.settled_at, t.opened_at)  # noqa: E731
     both_timed = lambda t: _timed(t.opened_at) & _timed(t.settled_at)  # noqa: E731
@@ -194,7 +192,7 @@ def _service_orders(params: CheckParams, as_of: date) -> list[Check]:
     off = params.total_tolerance_yuan
     return [
         c("settled_after_opened", ("settled_at", "opened_at"), "consistency", N_("settled before it was opened"), lambda t: _day(t.settled_at) < _day(t.opened_at)),
-        c("settled_in_time", ("settled_at", "opened_at"), "timeliness", N_("still not settled after 30 days"), lambda t: _when(_day(t.opened_at) < t.x_month_ago, text_of(t, own, "settled_at").isnull())),
+        c("settled_in_time", ("settled_at", "opened_at"), "timeliness", N_("still not settled after 30 days"), lambda t: _when(_day(t.opened_at) < t.x_month_ago, text_of(t, "settled_at").isnull())),
         c("stay_plausible", ("settled_at", "opened_at"), "consistency", N_("in the workshop for longer than any car"), lambda t: stay(t) > params.max_stay_days * 1440),
         c("stay_not_nothing", ("settled_at", "opened_at"), "authenticity", N_("settled in the minute in which it was opened"), lambda t: _when(both_timed(t) & (t.total_yuan > 0), t.settled_at == t.opened_at)),
         c("opened_by_day", ("opened_at",), "authenticity", N_("opened when the workshop is closed"), lambda t: _when(_timed(t.opened_at), _at_night(t.opened_at, params))),

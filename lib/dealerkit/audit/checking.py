@@ -13,7 +13,7 @@ from dealerkit.audit import checks as rules
 from dealerkit.audit import links, lookups, own
 from dealerkit.audit.as_of import AsOf, cut_off
 from dealerkit.audit.kinds import CUSTOMER_BY, VIN_BY, Check
-from dealerkit.audit.standard import CHANGED, TEXTS
+from dealerkit.audit.standard import CHANGED, TEXTS, text_of
 from dealerkit.params import Params
 from dealerkit.tables import Table
 
@@ -24,7 +24,8 @@ LINEAGE = ("_source", "_file", "_row")
 @dataclass(frozen=True)
 class Checked:
     """One table, checked: all its rows that are records, each with the list ``_fails`` (for each check whether the row
-    fails it, null where it does not apply) and its ``_fate``; and the rows that are no records, None when all are."""
+    fails it, null where it does not apply), whether it fails ``_any`` and its ``_fate``; and the rows that are no records,
+    None when all are."""
 
     table: Table
     checks: list[Check]
@@ -47,7 +48,7 @@ def checked(
     records = {name: rows for name, (rows, _others) in parted.items()}
     parents = lookups.Parents(
         records,
-        lookups.key_repeats(records, several=len(params.sources) > 1),
+        lookups.key_repeats(connection, records, several=len(params.sources) > 1),
         engine.keep(connection, "vins", lookups.check_digits(records)),
         lookups.history_begins(records["service_orders"]),
     )
@@ -77,20 +78,18 @@ def _records(typed: ir.Table, table: Table, delivered: pd.Series, as_of: AsOf) -
 
 
 def with_fates(base: ir.Table, table: Table, checks: list[Check]) -> ir.Table:
-    """The records with ``_fails`` and ``_fate``; what was looked up for the checks is left behind."""
+    """The records with ``_fails``, ``_any`` and ``_fate``; what was looked up for the checks is left behind."""
     places = [check.place for check in checks if check.place]
     helpers = ["_derived", VIN_BY, CUSTOMER_BY, TEXTS, CHANGED, "x_into_file", "x_into_row", *places]
     needed = [*table.names, *LINEAGE, *helpers]
     kept = {name: base[name] for name in needed if name in base.columns}
     fails = [check.expression(base) for check in checks]
-    fate = ibis.cases(
-        (_any(fails, checks, "merged"), "merged"), (_any(fails, checks, "quarantined"), "quarantined"), else_="clean"
-    )
-    return base.select(**kept, _fails=ibis.array(fails), _fate=fate)
-
-
-def _any(fails: list[ir.BooleanValue], checks: list[Check], action: str) -> ir.BooleanValue:
-    return ibis.or_(ibis.literal(False), *[fails[i] for i, c in enumerate(checks) if c.action == action])
+    by_action: dict[str, list[ir.BooleanValue]] = {}
+    for check, failed in zip(checks, fails, strict=True):
+        by_action.setdefault(check.action, []).append(failed)
+    some = {action: ibis.or_(*failed) for action, failed in by_action.items()}
+    fate = ibis.cases(*[(some[a], a) for a in ("merged", "quarantined") if a in some], else_="clean")
+    return base.select(**kept, _fails=ibis.array(fails), _any=ibis.or_(*some.values()), _fate=fate)
 
 
 def _keys(clean: ir.Table, others: ir.Table | None, table: Table, as_of: AsOf) -> ir.Table:
@@ -168,12 +167,11 @@ def faults(checked: Checked) -> ir.Table:
     ids = ibis.literal([c.id for c in checks], "array<string>")
     names = ibis.literal(table.names, "array<string>")
     at = ibis.literal([table.names.index(c.columns[0]) for c in checks], "array<int64>")
-    rows = checked.records.filter(checked.records["_fails"].contains(True))
+    rows = checked.records.filter(checked.records["_any"])
     found = {c.place: rows[c.place] for c in checks if c.place in rows.columns}
     customer = rows.customer_id if "customer_id" in table else ibis.null("string")
-    long = rows.select(
-        **place(rows, table), customer_id=customer, texts=rows[TEXTS], number=_failed(rows).unnest(), **found
-    )
+    texts = ibis.array([text_of(rows, name) for name in table.names])
+    long = rows.select(**place(rows, table), customer_id=customer, texts=texts, number=_failed(rows).unnest(), **found)
     column = at[long.number]
     if found:
         cases = [(long.number == i, long[c.place]) for i, c in enumerate(checks) if c.place in found]
@@ -185,6 +183,6 @@ def faults(checked: Checked) -> ir.Table:
 def _counted(flagged: ir.Table, table: Table, checks: list[Check]) -> dict[str, int]:
     """How often each check applies, and each column is known, filled and changed."""
     flags = {f"f{i}": ("_fails", i) for i in range(len(checks))}
-    texts = {f"text {name}": (TEXTS, i) for i, name in enumerate(table.names)}
+    texts = {f"text {name}": (TEXTS, name) for name in table.names}
     changed = {f"changed {name}": (CHANGED, i) for i, name in enumerate(table.names)}
     return engine.counts(flagged, flags | texts | {name: name for name in table.names}, changed, alike=texts)

@@ -4,7 +4,7 @@
 # fmt: off
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
@@ -49,7 +49,7 @@ def column_checks(table: Table, as_of: date, params: CheckParams) -> list[Check]
 
 
 def _completeness(table: Table, column: Column) -> list[Check]:
-    missing = lambda t, n=column.name: text_of(t, table, n).isnull()  # noqa: E731
+    missing = lambda t, n=column.name: text_of(t, n).isnull()  # noqa: E731
     if column.required:
         # A value that was found by a secondary key is there, though nothing was delivered.
         absent = lambda t, n=column.name: missing(t) & t[n].isnull()  # noqa: E731
@@ -66,13 +66,13 @@ def _legality(table: Table, column: Column, as_of: date, params: CheckParams) ->
         what = {"date": N_("not a date"), "time": N_("not a date"), "code": N_("not a known code"), "bool": N_("neither yes nor no")}.get(column.type, N_("not a number"))
         checks.append(Check(table.name, f"{column.name}_legal", (column.name,), "legality", severity, action, what,
                             # no text is empty, so that this is null where nothing was delivered
-                            lambda t, n=column.name: t[n].isnull() & (text_of(t, table, n) != "")))
+                            lambda t, n=column.name: t[n].isnull() & (text_of(t, n) != "")))
     if column.type in ("date", "time"):
         checks.append(Check(table.name, f"{column.name}_not_too_early", (column.name,), "legality", severity, action, N_("a date too early to be true"),
                             lambda t, n=column.name, c=column: t[n] < (ibis.date(1900, 1, 1) if c.personal == "birth" else ibis.literal(params.earliest_date))))
         if column.name not in _MAY_LIE_AHEAD:
             checks.append(Check(table.name, f"{column.name}_not_in_future", (column.name,), "legality", severity, action, N_("a date after the day of the export"),
-                                lambda t, n=column.name: t[n].cast("date") > ibis.literal(as_of)))
+                                lambda t, n=column.name: t[n] >= ibis.literal(as_of + timedelta(days=1))))
     return checks
 
 

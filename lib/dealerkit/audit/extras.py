@@ -55,7 +55,7 @@ def _standard(connection, raw: ir.Table, table: ExtraTableParams) -> tuple[ir.Ta
     texts = plain_texts(raw.filter(raw["_kind"] == "row"), declared)
     made = typed(texts, declared, date_order_evidence(texts, declared))
     # A text that is no value of its column's type.
-    lost = [(text_of(made, declared, c.name).notnull() & made[c.name].isnull()).cast("int64") for c in declared.columns]
+    lost = [(text_of(made, c.name).notnull() & made[c.name].isnull()).cast("int64") for c in declared.columns]
     place = ibis.window(order_by=["_file", "_sheet", "_row"])
     again = ibis.window(group_by=declared.names, order_by="row")
     made = made.select(*declared.names, row=ibis.row_number().over(place), lost=sum(lost))

@@ -10,9 +10,9 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from dealerkit import tables
+from dealerkit import engine, tables
 from dealerkit.audit.columns import repeats
-from dealerkit.audit.standard import TEXTS
+from dealerkit.audit.standard import FILLED
 from dealerkit.engine import jaro_winkler_similarity
 from dealerkit.formats import DEAD_KM, DEAD_VIN, VIN, resident_id_digit_wrong, vin_digit_wrong
 from dealerkit.params import CheckParams, Params
@@ -71,7 +71,7 @@ def context(table: Table, parents: Parents, as_of: date, params: Params) -> ir.T
     """
     base, params, sources = parents.records[table.name], params.checks, params.sources
     if table.name in parents.repeated.tables:
-        base = with_ranks(base, table, sources, table.name in parents.repeated.across_sources)
+        base = with_ranks(base, table, sources, parents.repeated)
     if table.name == "service_orders":
         base = _with_visit_before(base, params, as_of)
     beside = _Beside(base, parents)
@@ -152,24 +152,24 @@ def trust_of(source: ir.StringValue, sources: tuple[str, ...]) -> ir.IntegerValu
     return ibis.cases(*[(source == s, i) for i, s in enumerate(sources)], else_=len(sources))
 
 
-def with_ranks(records: ir.Table, table: Table, sources: tuple[str, ...], across_sources: bool) -> ir.Table:
+def with_ranks(records: ir.Table, table: Table, sources: tuple[str, ...], repeated: Repeated) -> ir.Table:
     """Whether each row repeats the key of another, the most trusted and of these the fullest going first, whether it says
-    the same as that, and where that is; with keys ``across_sources`` also for each column whether a row contradicts what
+    the same as that, and where that is; with keys across sources also for each column whether a row contradicts what
     more trusted sources say (``x_differs``, null where either says nothing)."""
     key = list(table.key)
     plate = ("plate",) if table.name == "vehicles" else ()
     told = [c.name for c in table.columns if c.required or c.name == table.date]
-    # Only rows whose key is there more than once are put in an order, or have their texts counted: they are few.
-    again = records.select(*key).drop_null().group_by(key).having(_.count() > 1).agg()
-    slim = records.select(*dict.fromkeys([*key, *_PLACE, TEXTS, *told, *(table.names if across_sources else plate)]))
-    slim = slim.semi_join(again, key)
+    across_sources = table.name in repeated.across_sources
+    slim = records.select(*dict.fromkeys([*key, *_PLACE, FILLED, *told, *(table.names if across_sources else plate)]))
+    # Only rows whose key is there more than once are put in an order: they are few.
+    again = repeated.keys.filter(repeated.keys.table == table.name)
+    slim = slim.semi_join(again, _key_text(slim, table) == again.key)
     said = [slim[name].cast("string").coalesce("") + "|" for name in told]
     slim = slim.mutate(
-        filled=slim[TEXTS].filter(lambda text: text.notnull()).length(),
         said=ibis.literal("").concat(*said),
         trust=trust_of(slim["_source"], sources),
     )
-    ordered = ibis.window(group_by=key, order_by=["trust", _.filled.desc(), "_file", "_row"])
+    ordered = ibis.window(group_by=key, order_by=["trust", _[FILLED].desc(), "_file", "_row"])
     differs = _differs(slim, table, ordered) if across_sources else {}
     ranked = slim.select(
         *key,
@@ -201,25 +201,34 @@ class Repeated:
     """Which tables may have a key more than once.
 
     Attributes:
-        tables: their names.
+        keys: the keys that may be there more than once: their ``table`` and the ``key`` as a text, each once.
+        tables: names of these tables.
         across_sources: names of those of them in which rows of several sources may have one key.
     """
 
+    keys: ir.Table
     tables: set[str]
     across_sources: set[str]
 
 
-def key_repeats(records: dict[str, ir.Table], several: bool) -> Repeated:
-    """The tables, of these, in which a key may be there more than once; ``several``: rows come from several sources."""
+def _key_text(rows: ir.Table, table: Table) -> ir.StringValue:
+    """The key of each row as one text, null where a part of it is unknown."""
+    parts = [rows[k].cast("string") for k in table.key]
+    # Keys of several parts may look alike when joined: then ranks are made that find nothing.
+    return parts[0] if len(parts) == 1 else ibis.literal("").concat(*[part + "|" for part in parts])
+
+
+def key_repeats(connection, records: dict[str, ir.Table], several: bool) -> Repeated:
+    """The keys that may be there more than once in these tables; ``several``: rows come from several sources."""
     counted = []
     for name, rows in records.items():
-        parts = [rows[k] for k in tables.table(name).key]
-        # Keys of several parts may look alike when joined: then ranks are made that find nothing.
-        key = parts[0] if len(parts) == 1 else ibis.literal("").concat(*[part.cast("string") + "|" for part in parts])
-        more = (key + "|" + rows["_source"]).nunique() - key.nunique() if several else ibis.literal(0)
-        counted.append(rows.agg(repeats=key.count() - key.nunique(), shared=more).mutate(table=ibis.literal(name)))
-    seen = (ibis.union(*counted) if len(counted) > 1 else counted[0]).to_pandas()
-    return Repeated(*(set(seen.loc[seen[found] > 0, "table"]) for found in ("repeats", "shared")))
+        shared = rows["_source"].min() != rows["_source"].max() if several else ibis.literal(False)
+        keys = rows.group_by(key=_key_text(rows, tables.table(name))).agg(rows=_.count(), shared=shared)
+        again = keys.filter((keys["rows"] > 1) & keys.key.notnull())
+        counted.append(again.select(table=ibis.literal(name), key=again.key, shared=again.shared))
+    keys = engine.keep(connection, "repeated_keys", ibis.union(*counted) if len(counted) > 1 else counted[0])
+    seen = keys.group_by("table").agg(shared=_.shared.any()).to_pandas()
+    return Repeated(keys, set(seen["table"]), set(seen.loc[seen["shared"], "table"]))
 
 
 def check_digits(records: dict[str, ir.Table]) -> ir.Table:

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from dealerkit import tables
+from dealerkit.engine import list_count
 from dealerkit.formats import CONTROLS, DAMAGED, FORMULA
 from dealerkit.tables import Column, Table
 
@@ -37,10 +38,12 @@ EMPTY = (
     "(null)",
 )
 
-#: Column with the plain texts of a row and column with whether standardising changed what was delivered (null where
-#: there is no value): lists in the order of the canonical columns, since a query costs by its columns.
-TEXTS, CHANGED = "_texts", "_changed"
-_DELIVERED = "_delivered"
+#: Columns of what `typed` gives, one for all canonical columns, since a query costs by its columns: the plain texts of a
+#: row (a struct), how many of them say something, and whether standardising changed what was delivered (a list in the
+#: order of the canonical columns, null where there is no value).
+TEXTS, FILLED, CHANGED = "_texts", "_filled", "_changed"
+#: Columns of what `plain_texts` gives, lists in the same order: the texts as they were delivered, and the plain ones.
+_DELIVERED, _PLAIN_TEXTS = "_delivered", "_plain_texts"
 #: Column with the place of the first cell that is strange → what is looked for; there when a table has any.
 STRANGE = {"_damaged": DAMAGED, "_controls": CONTROLS, "_formula": FORMULA}
 
@@ -211,7 +214,7 @@ def plain_texts(raw: ir.Table, table: Table, strange: bool = False) -> ir.Table:
     """
     delivered = ibis.array([raw[c.name] for c in table.columns])
     origin = {name: raw[name] for name in raw.columns if name.startswith("_")}
-    rows = raw.select(**{_DELIVERED: delivered, TEXTS: delivered.map(_tidy).map(_said)}, **origin)
+    rows = raw.select(**{_DELIVERED: delivered, _PLAIN_TEXTS: delivered.map(_tidy).map(_said)}, **origin)
     return rows.mutate(**{name: _first(rows[_DELIVERED], like) for name, like in STRANGE.items()}) if strange else rows
 
 
@@ -221,13 +224,13 @@ def _first(texts: ir.ArrayValue, like: str) -> ir.IntegerValue:
     return place.nullif(-1)
 
 
-def text_of(rows: ir.Table, table: Table, column: str) -> ir.StringValue:
+def text_of(rows: ir.Table, column: str) -> ir.StringValue:
     """The plain text of a canonical column, null where nothing was delivered."""
-    return rows[TEXTS][table.names.index(column)]
+    return rows[TEXTS][column]
 
 
 def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]) -> ir.Table:
-    """Each canonical column typed, with `TEXTS` and `CHANGED`.
+    """Each canonical column typed, with `TEXTS`, `FILLED` and `CHANGED`.
 
     Args:
         texts: what `plain_texts` gives.
@@ -235,7 +238,7 @@ def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]
         date_orders: (file, column) → dmy or mdy, from `date_order_evidence`.
     """
     alike, places, standard = _Alike(), {}, {}
-    delivered, plain_ = texts[_DELIVERED], texts[TEXTS]
+    delivered, plain_ = texts[_DELIVERED], texts[_PLAIN_TEXTS]
     for i, column in enumerate(table.columns):
         family, named = _family(column), _named_orders(column, date_orders)
         if family != "text":
@@ -248,7 +251,7 @@ def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]
     lists = {name: made[name] for name in made.columns}
     values = {}
     for i, column in enumerate(table.columns):
-        at, place = places.get(column.name, (TEXTS, i))
+        at, place = places.get(column.name, (_PLAIN_TEXTS, i))
         values[column.name] = _finished(column, lists[at][place])
     kept = set(texts.columns) | {at for at, _ in standard.values()}
     made = made.select(**values, **{name: column for name, column in lists.items() if name in kept})
@@ -258,8 +261,10 @@ def typed(texts: ir.Table, table: Table, date_orders: dict[tuple[str, str], str]
         at, place = standard.get(column.name, (None, 0))
         value = values[column.name]
         changed.append(~lists[at][place] & value.notnull() if at else _changed(column, lists[_DELIVERED][i], value))
-    origin = {name: lists[name] for name in texts.columns if name not in (_DELIVERED, "_date_order")}
-    return made.select(**values, **origin, **{CHANGED: ibis.array(changed)})
+    said = lists[_PLAIN_TEXTS]
+    whole = {TEXTS: ibis.struct({name: said[i] for i, name in enumerate(table.names)}), FILLED: list_count(said)}
+    origin = {n: lists[n] for n in texts.columns if n not in (_DELIVERED, _PLAIN_TEXTS, "_date_order")}
+    return made.select(**values, **origin, **whole, **{CHANGED: ibis.array(changed)})
 
 
 def _named_orders(column: Column, date_orders: dict[tuple[str, str], str]) -> tuple[tuple[str, str], ...]:
@@ -308,7 +313,7 @@ def date_order_evidence(texts: ir.Table, table: Table) -> dict[tuple[str, str], 
         return found
     sums = {}
     for name in columns:
-        text = text_of(texts, table, name)
+        text = texts[_PLAIN_TEXTS][table.names.index(name)]
         sums[name + "_d"] = (text.re_extract(_XY, 1).try_cast("int32") > 12).sum()
         sums[name + "_m"] = (text.re_extract(_XY, 2).try_cast("int32") > 12).sum()
     seen = texts.group_by("_file").agg(**sums).to_pandas()
