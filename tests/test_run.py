@@ -104,6 +104,15 @@ def test_an_expression_is_saved_in_the_order_of_its_keys(root):
     assert run.frame("sorted")["vin"].tolist() == ["a", "b", "c"]
 
 
+def test_a_table_of_ones_own_is_saved_in_the_order_of_all_its_columns(root):
+    run = open_run("small", page="20-customers")
+    run.save("raw", pd.DataFrame({"n": [2, 1, 2], "kind": ["a", "a", "b"], "paid_by": ["y", "x", "x"]}))
+    run.save("no_key", run.table("raw").drop("kind"))
+    run.save("some_key", run.table("raw"))
+    assert run.frame("no_key").values.tolist() == [[1, "x"], [2, "x"], [2, "y"]]
+    assert run.frame("some_key")["n"].tolist() == [1, 2, 2]
+
+
 def test_unknown_names_are_told_with_the_nearest(root):
     run = open_run("small", page="20-customers")
     with pytest.raises(

@@ -42,6 +42,14 @@ _ORDERING = (
 )
 
 
+def _order_of(name: str, rows: ir.Table) -> list[str]:
+    """Columns by which the rows of an expression are put in order, so that no two rows may change places."""
+    if name in TABLES:
+        return [*TABLES[name].key, "_file", "_row"]
+    keys = [c for c in _ORDERING if c in rows.columns]
+    return keys if one_row(name, "en") else [*keys, *(c for c in rows.columns if c not in keys)]
+
+
 def project_root() -> Path:
     """The folder with the Makefile: DEALERKIT_ROOT, else the working folder or one above it."""
     named = os.environ.get("DEALERKIT_ROOT")
@@ -221,16 +229,13 @@ class Run:
         return {name: engine.read(self.engine, path) for name, path in paths.items()}
 
     def save(self, name: str, rows: ir.Table | pd.DataFrame) -> int:
-        """Write a table; returns its rows. A frame keeps its order; an expression is ordered by its keys, so that
-        its bytes never depend on the engine."""
+        """Write a table; returns its rows. A frame keeps its order; an expression is ordered by its keys, and in
+        a table of your own then by all other columns, so that its bytes never depend on the engine."""
         path = self.out_dir / f"{name}.parquet"
         if isinstance(rows, pd.DataFrame):
             count = engine.write_frame(rows, path)
         else:
-            keys = (
-                [*TABLES[name].key, "_file", "_row"] if name in TABLES else [c for c in _ORDERING if c in rows.columns]
-            )
-            count = engine.write(rows, path, keys)
+            count = engine.write(rows, path, _order_of(name, rows))
         self._saved.add(name)
         return count
 
