@@ -22,7 +22,8 @@ import socket
 import sys
 import tempfile
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -60,10 +61,20 @@ def named(notebook: Path) -> list[str]:
 
 def load(name: str) -> None:
     """Import a module, if it is one and nothing is wrong with it."""
-    gc.disable()  # imports leave no garbage worth looking for
-    with suppress(Exception):
+    with uncollected(), suppress(Exception):
         importlib.import_module(name)
-    gc.enable()
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage collection for the time of imports, and none of what they made: it stays, and looking through it once
+    takes as long as importing a library."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @dataclass
@@ -245,14 +256,13 @@ def main(arguments: list[str]) -> None:
         del sys.path[0]  # as in a kernel
     # matplotlib asks at import; a kernel says this before its first cell, unless somebody else has.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    import_spared()
-    gc.disable()
     try:
-        for name in FIRST:
-            importlib.import_module(name)
+        with uncollected():
+            import_spared()
+            for name in FIRST:
+                importlib.import_module(name)
     except Exception:
         raise SystemExit(1) from None  # the recipes, each by itself, say what is wrong
-    gc.enable()
     Parent(socket.socket(fileno=int(arguments[0]))).serve()
 
 
