@@ -95,7 +95,7 @@ def test_a_recipe_that_is_gone_and_a_page_that_cannot_be_drawn_do_not_end_the_pa
     (tmp_path / "params").mkdir()
     environment = dict(os.environ) | {"PYTHONPATH": str(lib)}
     asked = {"arguments": ["schema"], "folder": str(tmp_path), "umask": 0o77, "environment": environment}
-    content = json.dumps(asked).encode("ascii")
+    content = ascii(asked).encode("ascii")
     with socket.socket(socket.AF_UNIX) as listening, open(tmp_path / "said", "wb") as said:
         listening.bind(str(tmp_path / "s"))
         listening.listen()

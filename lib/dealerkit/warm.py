@@ -13,7 +13,6 @@ Runs before the package can be imported: standard library only.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -58,7 +57,7 @@ def _asked(arguments: list[str]) -> int | None:
     os.umask(umask)
     request = {"arguments": arguments, "folder": os.getcwd(), "umask": umask, "environment": dict(os.environ)}
     descriptors = [1, 2] + ([int(os.environ[LOCK])] if os.environ.get(LOCK) else [])
-    content = json.dumps(request).encode("ascii")
+    content = ascii(request).encode("ascii")  # not JSON, which takes as long to import as Python takes to start
     with socket.socket(socket.AF_UNIX) as parent:
         try:
             parent.connect(os.environ[SOCKET])

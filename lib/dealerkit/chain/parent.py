@@ -11,9 +11,9 @@ operating system kills them.
 
 from __future__ import annotations
 
+import ast
 import gc
 import importlib
-import json
 import os
 import select
 import shutil
@@ -101,7 +101,7 @@ class Request:
     def whole(self) -> dict | None:
         """The request, once it is whole."""
         length = int.from_bytes(self.content[:4], "big")
-        return json.loads(self.content[4:]) if len(self.content) >= 4 + length > 4 else None
+        return ast.literal_eval(self.content[4:].decode("ascii")) if len(self.content) >= 4 + length > 4 else None
 
     def close(self) -> None:
         """Forget it: its descriptors, and the folder of its sockets."""
