@@ -4,7 +4,7 @@
 # fmt: off
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 import ibis
 import ibis.expr.types as ir
@@ -72,7 +72,7 @@ def _legality(table: Table, column: Column, as_of: date, params: CheckParams) ->
                             lambda t, n=column.name, c=column: t[n] < (ibis.date(1900, 1, 1) if c.personal == "birth" else ibis.literal(params.earliest_date))))
         if column.name not in _MAY_LIE_AHEAD:
             checks.append(Check(table.name, f"{column.name}_not_in_future", (column.name,), "legality", severity, action, N_("a date after the day of the export"),
-                                lambda t, n=column.name: t[n] >= ibis.literal(as_of + timedelta(days=1))))
+                                lambda t, n=column.name: t[n].cast("date") > ibis.literal(as_of)))
     return checks
 
 
