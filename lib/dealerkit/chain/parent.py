@@ -22,6 +22,7 @@ import socket
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -202,7 +203,11 @@ class Parent:
     def _fork(self, asked: dict, request: Request) -> int:
         here = os.getpid()
         gc.freeze()  # the collector of a fork need not look at, and so copy, what was imported here
-        process = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # Python from 3.12 on counts the allocator's thread as well
+            process = os.fork()
         if process:
             return process
         code = 1
