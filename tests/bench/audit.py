@@ -5,8 +5,8 @@
 A dealer is generated with so many visits, read and made standard; everyone gets the same Parquet file: the typed columns of
 the visits, for each typed column what was delivered (`<column>_text`), and how many texts a row has. Only the checks that
 all can express are compared (`rules`): required and expected values, legal values, patterns, ranges, days, the order of
-two days, sums, the key given once. Each tool runs them in a process of its own, in turns, and must say how many rows fail each check and which
-(its list of failing rows as a table). The process first does the same with a thousand visits, so that every tool has all
+two days, sums, the key given once. Each tool runs them in a process of its own, in turns, and must say how many rows fail
+each check and which (its list of failing rows as a table). The process first does the same with a thousand visits, so that every tool has all
 its modules when the work on all visits begins. Printed for each: seconds of the processor and of the clock, for the work
 and for the start with the thousand, memory, failing rows; counts that differ from the kit's are named (a key given twice
 is two rows for the others, and one for the kit, which keeps the other). ``whole audit`` is the kit from the raw texts to

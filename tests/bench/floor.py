@@ -72,7 +72,7 @@ def main() -> None:
             for seconds, number, line in sorted(took, reverse=True)[: args.cells]:
                 print(f"    {seconds:5.2f}  cell {number}: {line[:80]}")
     print(f"all {time.process_time():.2f}", flush=True)
-    os._exit(0)  # as a kernel ends: taking the interpreter apart, half a second, is no part of the work
+    os._exit(0)  # as a kernel ends: taking the interpreter apart is no part of the work
 
 
 if __name__ == "__main__":

@@ -62,12 +62,12 @@ def named(notebook: Path) -> list[str]:
 
 def load(name: str) -> None:
     """Import a module, if it is one and nothing is wrong with it."""
-    with uncollected(), suppress(Exception):
+    with _importing(), suppress(Exception):
         importlib.import_module(name)
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def _importing() -> Iterator[None]:
     """No garbage collection for the time of imports, and none of what they made: it stays, and looking through it once
     takes as long as importing a library."""
     gc.disable()
@@ -204,9 +204,8 @@ class Parent:
         here = os.getpid()
         gc.freeze()  # the collector of a fork need not look at, and so copy, what was imported here
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # Python from 3.12 on counts the allocator's thread as well
+            # Python from 3.12 on warns of the allocator's thread.
+            warnings.simplefilter("ignore", DeprecationWarning)
             process = os.fork()
         if process:
             return process
@@ -262,7 +261,7 @@ def main(arguments: list[str]) -> None:
     # matplotlib asks at import; a kernel says this before its first cell, unless somebody else has.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     try:
-        with uncollected():
+        with _importing():
             import_spared()
             for name in FIRST:
                 importlib.import_module(name)
