@@ -11,6 +11,8 @@ from html import unescape
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dealerkit import engine
 from dealerkit import run as run_
@@ -111,6 +113,17 @@ def test_a_table_of_ones_own_is_saved_in_the_order_of_all_its_columns(root):
     run.save("some_key", run.table("raw"))
     assert run.frame("no_key").values.tolist() == [[1, "x"], [2, "x"], [2, "y"]]
     assert run.frame("some_key")["n"].tolist() == [1, 2, 2]
+
+
+@pytest.mark.parametrize("rows, groups", [(0, []), (7, [7]), (10, [10]), (20, [10, 10]), (23, [10, 10, 3])])
+@pytest.mark.parametrize("size", [4, 50])
+def test_files_are_written_in_groups_of_one_size_and_none_is_empty(tmp_path, monkeypatch, rows, groups, size):
+    monkeypatch.setattr(engine, "ROW_GROUP", 10)
+    table = pa.table({"n": pa.array(range(rows), pa.int64())})
+    assert engine.write_batches(table.to_batches(size), table.schema, tmp_path / "n.parquet") == rows
+    found = pq.ParquetFile(tmp_path / "n.parquet")
+    assert [found.metadata.row_group(i).num_rows for i in range(found.metadata.num_row_groups)] == groups
+    assert found.read().equals(table)
 
 
 def test_unknown_names_are_told_with_the_nearest(root):

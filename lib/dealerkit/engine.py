@@ -12,7 +12,7 @@ import contextlib
 import gc
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -187,22 +187,28 @@ def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
 
 def write(expression: ir.Table, path: Path, order_by: list[str]) -> int:
     """Write the rows, ordered, as Parquet under a temporary name and rename; returns the rows written."""
+    with batches_of(expression.order_by(order_by)) as batches:
+        return write_batches(batches, batches.schema, path)
+
+
+def write_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> int:
+    """Write batches of this schema as Parquet under a temporary name and rename, in row groups of one size whatever the
+    size of the batches; returns the rows written."""
     path = Path(path)
     part = path.with_name(path.name + ".part")
-    rows, waiting, waiting_rows = 0, [], 0
-    with batches_of(expression.order_by(order_by)) as batches:
-        schema = batches.schema
-        with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-            for batch in batches:
-                waiting.append(batch)
-                waiting_rows += batch.num_rows
-                if waiting_rows >= ROW_GROUP:
-                    table = pa.Table.from_batches(waiting, schema).combine_chunks()
-                    full = waiting_rows - waiting_rows % ROW_GROUP
-                    writer.write_table(table.slice(0, full), row_group_size=ROW_GROUP)
-                    waiting = table.slice(full).to_batches()
-                    waiting_rows -= full
-                rows += batch.num_rows
+    rows, waiting, held = 0, [], 0
+    with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        for batch in batches:
+            waiting.append(batch)
+            held += batch.num_rows
+            rows += batch.num_rows
+            if held >= ROW_GROUP:
+                table = pa.Table.from_batches(waiting, schema).combine_chunks()
+                full = held - held % ROW_GROUP
+                writer.write_table(table.slice(0, full), row_group_size=ROW_GROUP)
+                waiting, held = table.slice(full).to_batches(), held - full
+        # an empty group has no least and no largest value, and readers then do without those of all groups
+        if held:
             writer.write_table(pa.Table.from_batches(waiting, schema).combine_chunks(), row_group_size=ROW_GROUP)
     part.replace(path)
     return rows

@@ -9,10 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dealerkit import tables
+from dealerkit import engine, tables
 from dealerkit.ingest.feed import ORIGIN, Plan, Sink, schema
-
-_CHUNK = 65_536
 
 #: What makes rows of one part of one file, and of one kind.
 _PLACE = "_source, _file, _sheet, _kind"
@@ -49,7 +47,10 @@ def add_derived(connection, sink: Sink, table: str) -> int:
     if not path.exists():
         return _save(path, table, _answer(connection, sql))
     before = pq.ParquetFile(path)
-    return _save(path, table, chain(before.iter_batches(_CHUNK), _answer(connection, sql))) - before.metadata.num_rows
+    return (
+        _save(path, table, chain(before.iter_batches(engine.ROW_GROUP), _answer(connection, sql)))
+        - before.metadata.num_rows
+    )
 
 
 def rows_in(path: Path) -> int:
@@ -112,25 +113,10 @@ def _select(table: str, given: dict[str, str], order: str) -> str:
 
 
 def _answer(connection, sql: str) -> Iterator[pa.RecordBatch]:
-    return iter(connection.con.sql(sql).to_arrow_reader(_CHUNK))
+    return iter(connection.con.sql(sql).to_arrow_reader(engine.ROW_GROUP))
 
 
 def _save(path: Path, table: str, batches: Iterable[pa.RecordBatch]) -> int:
-    """Replace the file, in row groups of one size whatever the sizes of the batches; returns the rows."""
+    """Replace the file; returns the rows."""
     target = schema(tables.TABLES[table])
-    new = path.with_name(path.name + ".new")
-    waiting, held, rows = [], 0, 0
-    with pq.ParquetWriter(new, target, compression="zstd") as writer:
-        for batch in batches:
-            waiting.append(pa.Table.from_batches([batch]).cast(target))
-            held += batch.num_rows
-            rows += batch.num_rows
-            if held >= _CHUNK:
-                whole = pa.concat_tables(waiting).combine_chunks()
-                full = held - held % _CHUNK
-                writer.write_table(whole.slice(0, full), row_group_size=_CHUNK)
-                waiting, held = [whole.slice(full)], held - full
-        if held:
-            writer.write_table(pa.concat_tables(waiting).combine_chunks(), row_group_size=_CHUNK)
-    new.replace(path)
-    return rows
+    return engine.write_batches((batch.cast(target) for batch in batches), target, path)
