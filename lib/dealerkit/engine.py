@@ -94,13 +94,11 @@ def _held(connection, name: str, schema: ibis.Schema) -> ir.Table:
 def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     """The expression computed once and held by the engine under ``name``."""
     # Not `create_table`, which copies the tree of the whole query several times and asks for the schema again.
-    connection._run_pre_execute_hooks(expression)
     schema, kept = expression.schema(), f'temp.main."{name}"'
     spelling = {kind: connection.compiler.type_mapper.to_string(kind) for kind in set(schema.types)}
     columns = ", ".join(f'"{name}" {spelling[kind]}' for name, kind in schema.items())
     connection.raw_sql(f"DROP TABLE IF EXISTS {kept}; CREATE TEMP TABLE {kept} ({columns})")
-    with _unmerged():
-        connection.raw_sql(f"INSERT INTO {kept} {connection.compile(expression)}")
+    connection.raw_sql(f"INSERT INTO {kept} {_query(expression)}")
     return _held(connection, name, schema)
 
 
@@ -130,14 +128,16 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@contextlib.contextmanager
-def _unmerged() -> Iterator[None]:
-    """SQL with the steps of an expression nested and not merged: the engine does not mind, and merging them is what
-    takes longest."""
-    merging = ibis.options.sql.fuse_selects
+def _query(expression: ir.Table) -> str:
+    """The expression as the engine's SQL; what it needs beside tables is made known to the engine."""
+    connection, merging = expression.get_backend(), ibis.options.sql.fuse_selects
+    # What is asked before each query goes through the whole expression four times; this is for what is there at all.
+    if expression.op().find((ops.ScalarUDF, ops.InMemoryTable)):
+        connection._run_pre_execute_hooks(expression)
+    # Steps nested and not merged: the engine does not mind, and merging them is what takes longest.
     ibis.options.sql.fuse_selects = False
     try:
-        yield
+        return connection.compile(expression)
     finally:
         ibis.options.sql.fuse_selects = merging
 
@@ -170,19 +170,14 @@ def frame_of(expression: ir.Table) -> pd.DataFrame:
     # Not `to_pandas`, which makes a Python object of every value of a column with gaps.
     money = {c: expression[c].cast("float64") for c, kind in expression.schema().items() if kind.is_decimal()}
     rows = expression.mutate(**money) if money else expression
-    with _unmerged():
-        table = rows.to_pyarrow()
-    return table.to_pandas(date_as_object=False)
+    table = rows.get_backend().con.sql(_query(rows)).to_arrow_table()
+    return table.cast(rows.schema().to_pyarrow()).to_pandas(date_as_object=False)
 
 
 def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
     """The rows as Arrow batches, never all at once."""
     # Not `to_pyarrow_batches`, which calls a method that this version of the engine no longer has.
-    connection = expression.get_backend()
-    connection._run_pre_execute_hooks(expression)
-    with _unmerged():
-        query = connection.compile(expression)
-    return connection.con.sql(query).to_arrow_reader(ROW_GROUP)
+    return expression.get_backend().con.sql(_query(expression)).to_arrow_reader(ROW_GROUP)
 
 
 def write(expression: ir.Table, path: Path, order_by: list[str]) -> int:

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
+from dealerkit import engine
 from dealerkit.audit.standard import text_of
 from dealerkit.errors import UserError
 from dealerkit.messages import mask
@@ -53,12 +54,8 @@ def find_as_of(visits: ir.Table, delivered_on: date | None, asked: date | None) 
     28 days, so that stray dates in the future do not move it, not even a handful that lie together. A fifth: a
     holiday month keeps far more, and a small dealer's mistyped years stay below it.
     """
-    days = (
-        visits.filter(_.opened_at.notnull() & (_["_kind"] == "row"))
-        .group_by(day=_.opened_at.date())
-        .agg(n=_.count())
-        .to_pandas()
-    )
+    dated = visits.filter(_.opened_at.notnull() & (_["_kind"] == "row"))
+    days = engine.frame_of(dated.group_by(day=_.opened_at.date()).agg(n=_.count()))
     given = (asked, "asked") if asked else (delivered_on, "delivered_on") if delivered_on else None
     if days.empty:
         if given:
@@ -87,7 +84,7 @@ def _first_delivered(visits: ir.Table) -> str:
     """Where the first delivered opened_at is and what it says, for a message."""
     texts = visits.select("_file", "_row", "_kind", text=text_of(visits, "opened_at"))
     rows = texts.filter((_["_kind"] == "row") & _.text.notnull())
-    first = rows.order_by(["_file", "_row"]).limit(1).to_pandas()
+    first = engine.frame_of(rows.order_by(["_file", "_row"]).limit(1))
     if first.empty:
         return f"; allowed: {DATES}"
     row = first.iloc[0]

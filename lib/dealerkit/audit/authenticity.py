@@ -131,7 +131,8 @@ def as_checks(examined: pd.DataFrame) -> list[Whole]:
 def _of_surveys(connection, clean: dict[str, ir.Table], given: set[str], params: AuthenticityParams) -> list[dict]:
     surveys = _surveys(connection, clean, given, params)
     by = ["role", "employee", "score"]
-    scores = surveys.drop_null(["employee", "score"]).group_by(by).agg(rows=_.count()).order_by(by).to_pandas()
+    scores = surveys.drop_null(["employee", "score"]).group_by(by).agg(rows=_.count())
+    scores = engine.frame_of(scores.order_by(by))
     scores = scores[scores["score"] == scores["score"].round()]
     rows: list[dict] = []
     for role, part in scores.groupby("role"):
@@ -235,7 +236,7 @@ def _surveys(connection, clean: dict[str, ir.Table], given: set[str], params: Au
     rows = engine.keep(connection, "surveys", rows.select("score", *flags, "staff_id", "adviser_id"))
     asked = rows.select("score", *flags, employee=_.staff_id, role=ibis.literal("caller"))
     advised = rows.select("score", *flags, employee=_.adviser_id, role=ibis.literal("adviser"))
-    same = rows.agg(same=(_.staff_id == _.adviser_id).mean(), asked=_.staff_id.count()).to_pandas().iloc[0]
+    same = engine.frame_of(rows.agg(same=(_.staff_id == _.adviser_id).mean(), asked=_.staff_id.count())).iloc[0]
     if not same["asked"]:
         return advised
     if (same["same"] or 0) >= 0.8:
@@ -293,7 +294,7 @@ def _of_counts(surveys: ir.Table, given: set[str], top: float | None, params: Au
             counted |= {f"n_{flag}": _[flag].count(), f"k_{flag}": _[flag].sum()}
             names[flag] = name
     by = ["role", "employee"]
-    rows = surveys.drop_null("employee").group_by(by).agg(**counted).order_by(by).to_pandas()
+    rows = engine.frame_of(surveys.drop_null("employee").group_by(by).agg(**counted).order_by(by))
     rows[[*counted]] = rows[[*counted]].astype(float).fillna(0)
     found: list[dict] = []
     for flag, test in names.items():
@@ -320,7 +321,7 @@ def _of_visits(visits: ir.Table, params: AuthenticityParams, checks: CheckParams
     parts = [rows.mutate(test=ibis.literal(name)) for name, rows in tested.items()]
     counts = {"n": _.n.cast("int64"), "k": _.k.fill_null(0).cast("int64")}
     both = ibis.union(*[part.select("test", "adviser_id", **counts) for part in parts])
-    rows = both.order_by(["test", "adviser_id"]).to_pandas()
+    rows = engine.frame_of(both.order_by(["test", "adviser_id"]))
     found: list[dict] = []
     for test, part in rows.groupby("test"):
         found += _excesses("adviser", test, part["adviser_id"], part["k"], part["n"], params.min_rows)

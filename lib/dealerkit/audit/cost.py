@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from dealerkit import reach
+from dealerkit import engine, reach
 from dealerkit.audit.fixers import fixer_of
 from dealerkit.params import Params
 
@@ -101,7 +101,7 @@ def estimate(faults: ir.Table, clean: Mapping[str, ir.Table], params: Params) ->
     misplaced = hit.agg(others=hit.customer_id.nunique(where=hit.reachable))
     total = lost.cross_join(misplaced).select("lost", all=_.lost + _.others).mutate(what=ibis.literal(""))
     total = total.select("what", "lost", "all")
-    found = ibis.union(by_check, by_fixer, total).mutate(lost=_.lost.fill_null(0)).to_pandas()
+    found = engine.frame_of(ibis.union(by_check, by_fixer, total).mutate(lost=_.lost.fill_null(0)))
     counts = {what: (int(lost), int(n - lost)) for what, lost, n in found.itertuples(index=False)}
     unreachable, misplaced = counts.pop("")
     return Cost(

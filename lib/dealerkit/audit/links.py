@@ -124,7 +124,7 @@ def askers(records: Mapping[str, ir.Table], params: Params) -> set[str]:
             counted.append(rows.agg(n=rows.count(where=wanted)).mutate(table=ibis.literal(name)))
     if not counted:
         return set()
-    seen = (ibis.union(*counted) if len(counted) > 1 else counted[0]).to_pandas()
+    seen = engine.frame_of(ibis.union(*counted) if len(counted) > 1 else counted[0])
     return set(seen.loc[seen["n"] > 0, "table"])
 
 

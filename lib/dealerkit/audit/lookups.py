@@ -227,7 +227,7 @@ def key_repeats(connection, records: dict[str, ir.Table], several: bool) -> Repe
         again = keys.filter((keys["rows"] > 1) & keys.key.notnull())
         counted.append(again.select(table=ibis.literal(name), key=again.key, shared=again.shared))
     keys = engine.keep(connection, "repeated_keys", ibis.union(*counted) if len(counted) > 1 else counted[0])
-    seen = keys.group_by("table").agg(shared=_.shared.any()).to_pandas()
+    seen = engine.frame_of(keys.group_by("table").agg(shared=_.shared.any()))
     return Repeated(keys, set(seen["table"]), set(seen.loc[seen["shared"], "table"]))
 
 
@@ -248,7 +248,8 @@ def check_digits(records: dict[str, ir.Table]) -> ir.Table:
 
 def history_begins(visits: ir.Table) -> date | None:
     """The day on which the first hundredth of the visits is over, so that stray days before the history do not count."""
-    day = visits.agg(day=visits.opened_at.date().epoch_days().quantile(0.01)).to_pandas()["day"].iloc[0]
+    first = visits.agg(day=visits.opened_at.date().epoch_days().quantile(0.01))
+    day = engine.frame_of(first)["day"].iloc[0]
     return None if pd.isna(day) else date(1970, 1, 1) + timedelta(days=int(day))
 
 

@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
+from dealerkit import engine
 from dealerkit.audit.checking import Checked
 from dealerkit.audit.fixers import fixer_of
 from dealerkit.audit.kinds import Check
@@ -21,12 +22,8 @@ def first_faults(faults: ir.Table) -> First:
     """How many rows fail each check, and what the first five of them hold."""
     by_check = ibis.window(group_by="check", order_by=["file", "row"])
     numbered = faults.mutate(place=ibis.row_number().over(by_check), rows=_.count().over(group_by="check"))
-    first = (
-        numbered.filter(_.place < 5)
-        .order_by(["check", "file", "row"])
-        .select("check", "rows", "column", "delivered")
-        .to_pandas()
-    )
+    few = numbered.filter(_.place < 5).order_by(["check", "file", "row"])
+    first = engine.frame_of(few.select("check", "rows", "column", "delivered"))
     return {
         check: (int(group["rows"].iloc[0]), list(zip(group["column"], group["delivered"])))
         for check, group in first.groupby("check")

@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from dealerkit import tables
+from dealerkit import engine, tables
 from dealerkit.engine import list_count
 from dealerkit.formats import CONTROLS, DAMAGED, FORMULA
 from dealerkit.tables import Column, Table
@@ -297,7 +297,7 @@ def survey(raw: dict[str, ir.Table]) -> pd.DataFrame:
         counts["strange"] = rows.count(where=odd)
         counts["given"] = ibis.array([rows[c].max() for c in tables.table(name).names])
         found.append(rows.agg(rows=rows.count(), **counts).mutate(table=ibis.literal(name)))
-    seen = (ibis.union(*found) if len(found) > 1 else found[0]).to_pandas().set_index("table")
+    seen = engine.frame_of(ibis.union(*found) if len(found) > 1 else found[0]).set_index("table")
     seen["given"] = [
         [c for c, last in zip(tables.table(n).names, t, strict=True) if last] for n, t in seen["given"].items()
     ]
@@ -316,7 +316,7 @@ def date_order_evidence(texts: ir.Table, table: Table) -> dict[tuple[str, str], 
         text = texts[_PLAIN_TEXTS][table.names.index(name)]
         sums[name + "_d"] = (text.re_extract(_XY, 1).try_cast("int32") > 12).sum()
         sums[name + "_m"] = (text.re_extract(_XY, 2).try_cast("int32") > 12).sum()
-    seen = texts.group_by("_file").agg(**sums).to_pandas()
+    seen = engine.frame_of(texts.group_by("_file").agg(**sums))
     for row in seen.to_dict("records"):
         for name in columns:
             day_first, month_first = row[name + "_d"] or 0, row[name + "_m"] or 0

@@ -416,4 +416,4 @@ def _links(done: Mapping[str, Checked]) -> pd.DataFrame:
     columns = ["table", "column", "how", "rows"]
     if not parts:
         return pd.DataFrame({name: [] for name in columns}).astype({"rows": int})
-    return union(parts).to_pandas()[columns].sort_values(columns[:3], ignore_index=True)
+    return engine.frame_of(union(parts))[columns].sort_values(columns[:3], ignore_index=True)

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from dealerkit import tables
+from dealerkit import engine, tables
 from dealerkit.audit.fixers import remedy_of
 from dealerkit.audit.kinds import ACTIONS, DIMENSION_LABELS, DIMENSIONS, NOT_RECORDS
 from dealerkit.audit.supply import HOW
@@ -113,7 +113,7 @@ def facts(audited, ingested) -> dict[str, tuple]:
     records, orders = clean_rows(audited, "customers"), clean_rows(audited, "service_orders")
     unreachable = audited.cost.unreachable
     visits = audited.clean["service_orders"]
-    seen = visits.agg(first=visits.opened_at.min(), amounts=visits.total_yuan.count()).to_pandas().iloc[0]
+    seen = engine.frame_of(visits.agg(first=visits.opened_at.min(), amounts=visits.total_yuan.count())).iloc[0]
     first_visit = seen["first"]
     # Rows after an earlier day that was asked for are neither usable nor faulty.
     later = audited.rows_cut()
@@ -279,7 +279,7 @@ def ledger_by_file(audited, t) -> pd.DataFrame:
 
 def quarantine_reasons(audited, t) -> pd.DataFrame:
     """Rows in quarantine by reason: table, reason, rows."""
-    rows = audited.quarantine.select("table", "reasons").to_pandas()
+    rows = engine.frame_of(audited.quarantine.select("table", "reasons"))
     rows["reasons"] = rows["reasons"].str.split(" ")
     counted = rows.explode("reasons").value_counts(["table", "reasons"]).reset_index(name="rows")
     messages = {row["check"]: message_of(row, t) for row in audited.results.to_dict("records")}
@@ -404,7 +404,8 @@ def treatments(t) -> pd.DataFrame:
 def supplied_values(audited, t) -> pd.DataFrame:
     """What was filled in, by column and way: table, column, how, source (the table it came from), supplied, gaps (rows that
     had no usable value before), share of the gaps."""
-    found = audited.supplied.group_by("table", "column", "how", "from_table").agg(supplied=_.count()).to_pandas()
+    found = audited.supplied.group_by("table", "column", "how", "from_table").agg(supplied=_.count())
+    found = engine.frame_of(found)
     found["gaps"] = _gaps_before(audited, found)
     found["share"] = found["supplied"] / found["gaps"]
     order = {name: i for i, name in enumerate(tables.TABLES)}
@@ -437,7 +438,7 @@ def _gaps_before(audited, found: pd.DataFrame) -> list[int]:
     ]
     if not asked:
         return []
-    left = (ibis.union(*asked) if len(asked) > 1 else asked[0]).to_pandas().set_index("at")["n"]
+    left = engine.frame_of(ibis.union(*asked) if len(asked) > 1 else asked[0]).set_index("at")["n"]
     before = {at: int(left[".".join(at)]) + int(n) for at, n in filled.items()}
     return [before[at] for at in zip(found["table"], found["column"], strict=True)]
 

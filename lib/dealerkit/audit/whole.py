@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
+from dealerkit import engine
 from dealerkit.audit.checking import Checked
 from dealerkit.audit.kinds import Check
 from dealerkit.audit.results import row
@@ -97,7 +98,7 @@ def _series(done: dict[str, Checked], as_of: date, params: CheckParams) -> list[
             rows = done[name].clean
             days = rows.select(table=ibis.literal(name), day=rows[done[name].table.date].cast("date"))
             parts.append(days.group_by("table", "day").agg(rows=_.count()))
-    counted = (ibis.union(*parts) if len(parts) > 1 else parts[0]).to_pandas()
+    counted = engine.frame_of(ibis.union(*parts) if len(parts) > 1 else parts[0])
     found = []
     for name, part in counted.groupby("table", sort=False):
         counts = part.set_index(pd.to_datetime(part["day"]))["rows"].sort_index()
@@ -180,12 +181,12 @@ def _numbers(checked: Checked) -> Whole:
     steps = split.mutate(skipped=(split.number - before - 1).fill_null(0))
     by_prefix = steps.group_by("prefix").agg(numbers=_.count(), skipped=_.skipped.sum())
     series = by_prefix.filter((by_prefix.numbers >= _FEWEST) & (by_prefix.skipped <= _MOST_MISSING * by_prefix.numbers))
-    counted = series.agg(numbers=_.numbers.sum(), skipped=_.skipped.sum()).to_pandas().iloc[0]
+    counted = engine.frame_of(series.agg(numbers=_.numbers.sum(), skipped=_.skipped.sum())).iloc[0]
     numbers, skipped = (0 if pd.isna(n) else int(n) for n in counted)
     failing: tuple[str, ...] = ()
     if skipped:
         ends = steps.filter(steps.skipped > 0).semi_join(series, "prefix")
-        some = ends.order_by(["prefix", "number"]).limit(1000).to_pandas()
+        some = engine.frame_of(ends.order_by(["prefix", "number"]).limit(1000))
         failing = tuple(_range(r.prefix, int(r.number), int(r.skipped)) for r in some.itertuples())
     check = check_of(
         checked.table.name, "numbers_without_gaps", key, "completeness", N_("numbers that were skipped"), "info"
@@ -203,7 +204,7 @@ def _controls(checked: Checked) -> Whole:
     arms = checked.clean.group_by("campaign_id").agg(
         treated=(_.arm == "treated").sum(), control=(_.arm == "control").sum()
     )
-    rows = arms.order_by("campaign_id").to_pandas()
+    rows = engine.frame_of(arms.order_by("campaign_id"))
     without = rows[(rows["treated"] > 0) & (rows["control"].fillna(0) == 0)]
     message = N_("a campaign without a control group: nobody can tell what it brought")
     check = check_of("campaigns", "has_control", "campaign_id", "completeness", message, "info")

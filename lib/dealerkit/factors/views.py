@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from dealerkit import stats, value
+from dealerkit import engine, stats, value
 from dealerkit.factors import CLASSES, DAYS_12M, DAYS_PER_MONTH, dictionary
 from dealerkit.factors.own import not_delivered
 from dealerkit.messages import N_
@@ -202,15 +202,9 @@ def by_age(owners: pd.DataFrame, t) -> pd.DataFrame:
 def by_quarter(visits: ir.Table, as_of: date, quarters: int = 12) -> pd.DataFrame:
     """Visits and yuan of the last whole quarters of 91 days up to ``as_of``: ends_on, visits, yuan (None without amounts)."""
     ago = ibis.literal(as_of).delta(visits.opened_at.date(), unit="day")
-    made = (
-        visits.filter((ago >= 0) & (ago < 91 * quarters))
-        .group_by(back=(ago / 91).floor().cast("int64"))
-        .agg(visits=_.count(), yuan=_.total_yuan.sum())
-        .order_by(ibis.desc("back"))
-        .to_pandas()
-    )
+    recent = visits.filter((ago >= 0) & (ago < 91 * quarters)).group_by(back=(ago / 91).floor().cast("int64"))
+    made = engine.frame_of(recent.agg(visits=_.count(), yuan=_.total_yuan.sum()).order_by(ibis.desc("back")))
     made["ends_on"] = [pd.Timestamp(as_of) - pd.Timedelta(days=91 * int(back)) for back in made["back"]]
-    made["yuan"] = made["yuan"].astype(float)
     return made[["ends_on", "visits", "yuan"]]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from dealerkit import stats
+from dealerkit import engine, stats
 
 DAYS_PER_MONTH = 30.4375
 DAYS_PER_YEAR = 365
@@ -68,7 +68,7 @@ def history(visits: ir.Table, cars: pd.DataFrame, as_of: date) -> History:
     seen = visits.filter(_.vin.notnull() & _.opened_at.notnull()).mutate(day=_.opened_at.date())
     seen = seen.filter(seen.day <= ibis.literal(as_of))
     yuan = _.total_yuan.sum().cast("float64")
-    days = seen.group_by(["vin", "day"]).agg(yuan=yuan).order_by(["vin", "day"]).to_pandas()
+    days = engine.frame_of(seen.group_by(["vin", "day"]).agg(yuan=yuan).order_by(["vin", "day"]))
     days["day"] = as_days(days["day"])
     cars = cars.sort_values(["vin", "person_id"])
     left = pd.concat([as_days(cars[c]) for c in ("left_on", "disposed_on")], axis=1).max(axis=1)
