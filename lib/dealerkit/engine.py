@@ -98,7 +98,7 @@ def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     spelling = {kind: connection.compiler.type_mapper.to_string(kind) for kind in set(schema.types)}
     columns = ", ".join(f'"{name}" {spelling[kind]}' for name, kind in schema.items())
     connection.raw_sql(f"DROP TABLE IF EXISTS {kept}; CREATE TEMP TABLE {kept} ({columns})")
-    connection.raw_sql(f"INSERT INTO {kept} {_query(expression)}")
+    connection.raw_sql(f"INSERT INTO {kept} {_query(connection, expression)}")
     return _held(connection, name, schema)
 
 
@@ -128,9 +128,9 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _query(expression: ir.Table) -> str:
+def _query(connection, expression: ir.Table) -> str:
     """The expression as the engine's SQL; what it needs beside tables is made known to the engine."""
-    connection, merging = expression.get_backend(), ibis.options.sql.fuse_selects
+    merging = ibis.options.sql.fuse_selects
     # What is asked before each query goes through the whole expression four times; this is for what is there at all.
     if expression.op().find((ops.ScalarUDF, ops.InMemoryTable)):
         connection._run_pre_execute_hooks(expression)
@@ -170,14 +170,16 @@ def frame_of(expression: ir.Table) -> pd.DataFrame:
     # Not `to_pandas`, which makes a Python object of every value of a column with gaps.
     money = {c: expression[c].cast("float64") for c, kind in expression.schema().items() if kind.is_decimal()}
     rows = expression.mutate(**money) if money else expression
-    table = rows.get_backend().con.sql(_query(rows)).to_arrow_table()
+    connection = rows.get_backend()
+    table = connection.con.sql(_query(connection, rows)).to_arrow_table()
     return table.cast(rows.schema().to_pyarrow()).to_pandas(date_as_object=False)
 
 
 def batches_of(expression: ir.Table) -> pa.RecordBatchReader:
     """The rows as Arrow batches, never all at once."""
     # Not `to_pyarrow_batches`, which calls a method that this version of the engine no longer has.
-    return expression.get_backend().con.sql(_query(expression)).to_arrow_reader(ROW_GROUP)
+    connection = expression.get_backend()
+    return connection.con.sql(_query(connection, expression)).to_arrow_reader(ROW_GROUP)
 
 
 def write(expression: ir.Table, path: Path, order_by: list[str]) -> int:
