@@ -620,6 +620,21 @@ def test_the_summary_says_of_those_still_away_what_the_curve_says():
         assert ("warning_gone_share" in named) == (facts["warning_gone_share"]["value"] is not None)
 
 
+@pytest.mark.parametrize(
+    ("best", "used", "low", "says_why", "says_interval"),
+    [
+        (None, None, None, False, False),
+        (0.74, True, 0.03, False, False),
+        (0.74, False, 0.03, True, False),
+        (0.74, False, -0.01, False, True),
+    ],
+)
+def test_the_summary_names_the_interval_as_the_reason_only_where_it_is(best, used, low, says_why, says_interval):
+    known = {"churn_auc_best": best, "churn_model_used": used, "churn_auc_gain_low": low}
+    named = [name for name, _ in fields(summary.model_trust({n: {"value": v} for n, v in known.items()}))]
+    assert ("churn_verdict" in named, "churn_auc_gain_high" in named) == (says_why, says_interval)
+
+
 @pytest.mark.parametrize(("both", "told"), [(0, False), (3, False), (20, True), (38, False), (40, True)])
 def test_how_many_are_called_already_is_not_told_of_few(both, told):
     known = {"past_warning_reachable_count": 0, "top_lost_is_clear": False, "at_risk_unreachable_count": 0}

@@ -130,8 +130,12 @@ def test_the_choice_follows_its_rule():
     assert _compared(worse, better) == ("scorecard", "scorecard", propensity.SCORECARD_USED)
     assert _compared(equal, equal, rule_auc=equal) == ("rule", "scorecard", propensity.NO_BETTER)
     assert _compared(equal, equal, rule_auc=worse) == ("rule", "scorecard", propensity.WORSE)
-    assert _compared(equal, equal, brier=worse) == ("rule", "scorecard", propensity.NO_BETTER)
-    assert _compared(equal, equal, held=-0.001) == ("rule", "scorecard", propensity.NO_BETTER)
+    assert _compared(equal, equal, brier=worse) == ("rule", "scorecard", propensity.FURTHER_OFF)
+    assert _compared(equal, equal, held=-0.001) == ("rule", "scorecard", propensity.UNSTEADY)
+    unknown = (np.nan, np.nan, np.nan)
+    assert _compared(equal, equal, rule_auc=unknown) == ("rule", "scorecard", propensity.NO_BETTER)
+    assert _compared(equal, equal, brier=unknown) == ("rule", "scorecard", propensity.FURTHER_OFF)
+    assert _compared(equal, equal, held=np.nan) == ("rule", "scorecard", propensity.UNSTEADY)
 
 
 def test_the_score_is_the_sum_of_its_points_table(model, later):

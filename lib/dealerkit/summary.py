@@ -88,6 +88,10 @@ def model_trust(facts: Mapping[str, Mapping]) -> str:
         return N_(
             "The churn model, tried on a later day than it learned from, ranks {churn_auc:number} ({churn_auc_low:number} to {churn_auc_high:number}); days since the last visit alone rank {churn_auc_rule:number}. Lost were {churn_test_ratio:number} times as many as predicted."
         )
+    if known["churn_auc_gain_low"] > 0:
+        return N_(
+            "The churn model, tried on a later day than it learned from, ranks {churn_auc_best:number}, days since the last visit alone {churn_auc_rule:number}. {churn_verdict:label}"
+        )
     return N_(
         "The churn model is not shown to be better than days since the last visit: tried on a later day it ranks {churn_auc_best:number}, the days alone {churn_auc_rule:number}; the difference may be {churn_auc_gain_low:number} to {churn_auc_gain_high:number}. So the days are used."
     )

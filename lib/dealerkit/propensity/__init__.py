@@ -14,10 +14,12 @@ Example:
 """
 
 from dealerkit.propensity.evaluate import (
+    FURTHER_OFF,
     NO_BETTER,
     SCORECARD_USED,
     TREES_RANK,
     TREES_USED,
+    UNSTEADY,
     VERDICTS,
     WORSE,
     Evaluation,
@@ -47,6 +49,7 @@ __all__ = [
     "CONSTANT",
     "FEW_EVENTS",
     "FEW_OTHERS",
+    "FURTHER_OFF",
     "MIN_CASES",
     "MODELS",
     "NOTHING_VARIES",
@@ -57,6 +60,7 @@ __all__ = [
     "SCORECARD_USED",
     "TREES_RANK",
     "TREES_USED",
+    "UNSTEADY",
     "VERDICTS",
     "WORSE",
     "Evaluation",

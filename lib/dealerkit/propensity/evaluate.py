@@ -15,10 +15,14 @@ SCORECARD_USED = N_("The scorecard is used: it beats the simple rule, and booste
 TREES_USED = N_("The boosted trees are used: they beat the simple rule, and are better calibrated than the scorecard.")
 TREES_RANK = N_("The boosted trees are used: they beat the simple rule, and rank better than the scorecard.")
 NO_BETTER = N_("Not shown to be better than the simple rule: the rule is used.")
+UNSTEADY = N_(
+    "Better than the simple rule on a later day, but not reliably so on the days before, which it learned from: the rule is used."
+)
+FURTHER_OFF = N_("Ranks better than the simple rule, but its probabilities are further off: the rule is used.")
 WORSE = N_("Worse than the simple rule: the rule is used.")
 
 #: Everything that `Evaluation.verdict` may be.
-VERDICTS = (SCORECARD_USED, TREES_USED, TREES_RANK, NO_BETTER, WORSE)
+VERDICTS = (SCORECARD_USED, TREES_USED, TREES_RANK, NO_BETTER, UNSTEADY, FURTHER_OFF, WORSE)
 
 _ROWS_TIMES_REPEATS = 20_000_000
 _MOST_REPEATS, _LEAST_REPEATS = 400, 100
@@ -185,6 +189,11 @@ def _verdict(gains, cross_validated) -> tuple[str, str, str]:
     held = cross_validated.set_index("model").loc[best, "gain_low"]
     if gain.loc["auc", "high"] < 0:
         return "rule", best, WORSE
-    if gain.loc["auc", "low"] > 0 and held > 0 and gain.loc["brier", "high"] >= 0:
-        return best, best, why
-    return "rule", best, NO_BETTER
+    # What is not known is not shown either: none of these is true of a missing number.
+    if not gain.loc["auc", "low"] > 0:
+        return "rule", best, NO_BETTER
+    if not held > 0:
+        return "rule", best, UNSTEADY
+    if not gain.loc["brier", "high"] >= 0:
+        return "rule", best, FURTHER_OFF
+    return best, best, why
