@@ -102,6 +102,13 @@ def keep(connection, name: str, expression: ir.Table) -> ir.Table:
     return _held(connection, name, schema)
 
 
+def union(parts: list[ir.Table], distinct: bool = False) -> ir.Table:
+    """The rows of one or more tables of the same columns; ``distinct``: each once."""
+    if len(parts) > 1:
+        return ibis.union(*parts, distinct=distinct)
+    return parts[0].distinct() if distinct else parts[0]
+
+
 def settle() -> None:
     """Tell the collector that this process makes one page and ends: what was imported and what large steps leave behind
     stays, and need not be gone through again; and it comes less often, since expressions and charts are made of

@@ -24,7 +24,7 @@ from ibis import _
 from dealerkit import engine, tables
 from dealerkit.audit import authenticity, checking, cost, ledger, links, own, results, returned, supply, whole
 from dealerkit.audit.as_of import AsOf, find_as_of
-from dealerkit.audit.checking import LINEAGE, Checked, union
+from dealerkit.audit.checking import LINEAGE, Checked
 from dealerkit.audit.cost import Cost
 from dealerkit.audit.gate import gate
 from dealerkit.audit.kinds import ACTIONS, DIMENSION_LABELS, DIMENSIONS, Check
@@ -171,13 +171,13 @@ def _export_day(visits: ir.Table, params: Params, asked_as_of: date | None) -> d
 
 def _faults(done: dict[str, Checked], tables_seen: list[whole.Whole]) -> ir.Table:
     """The fault rows of all tables, with those of whole tables."""
-    rows = union([checking.faults(c) for c in done.values()])
+    rows = engine.union([checking.faults(c) for c in done.values()])
     more = whole.faults(tables_seen)
     return rows if more.empty else rows.union(ibis.memtable(more, schema=rows.schema()).select(*rows.columns))
 
 
 def _kept_rows(connection, name: str, rows_of: Callable[[Checked], ir.Table], parts: list[Checked]) -> ir.Table:
-    return engine.keep(connection, name, union([rows_of(part) for part in parts]))
+    return engine.keep(connection, name, engine.union([rows_of(part) for part in parts]))
 
 
 def _found(done: dict[str, Checked], faults: ir.Table, own_checks: list[Check]) -> pd.DataFrame:

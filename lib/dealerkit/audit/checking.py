@@ -118,11 +118,6 @@ def cleaned(flagged: ir.Table, table: Table, checks: list[Check], fate: str = "c
     return kept.select(**columns, **{name: kept[name] for name in LINEAGE}, **extra)
 
 
-def union(parts: list[ir.Table]) -> ir.Table:
-    """The rows of one or more tables of the same columns."""
-    return ibis.union(*parts) if len(parts) > 1 else parts[0]
-
-
 def place(rows: ir.Table, table: Table) -> dict[str, ir.Value]:
     """Where rows come from."""
     key = ibis.literal("").concat(
@@ -165,12 +160,14 @@ def faults(checked: Checked) -> ir.Table:
     """One row per failed check and row: where it is, the customer it is about, the column and its delivered text."""
     checks, table = checked.checks, checked.table
     ids = ibis.literal([c.id for c in checks], "array<string>")
-    names = ibis.literal(table.names, "array<string>")
-    at = ibis.literal([table.names.index(c.columns[0]) for c in checks], "array<int64>")
     rows = checked.records.filter(checked.records["_any"])
     found = {c.place: rows[c.place] for c in checks if c.place in rows.columns}
+    # A check of a whole row may find any column; else those that no check is about need not be read.
+    about = [name for name in table.names if found or any(name == c.columns[0] for c in checks)]
+    names = ibis.literal(about, "array<string>")
+    at = ibis.literal([about.index(c.columns[0]) for c in checks], "array<int64>")
     customer = rows.customer_id if "customer_id" in table else ibis.null("string")
-    texts = ibis.array([text_of(rows, name) for name in table.names])
+    texts = ibis.array([text_of(rows, name) for name in about])
     long = rows.select(**place(rows, table), customer_id=customer, texts=texts, number=_failed(rows).unnest(), **found)
     column = at[long.number]
     if found:

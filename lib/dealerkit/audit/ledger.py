@@ -7,7 +7,7 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import engine
-from dealerkit.audit.checking import Checked, union
+from dealerkit.audit.checking import Checked
 
 
 def ledger(done: dict[str, Checked]) -> pd.DataFrame:
@@ -18,7 +18,7 @@ def ledger(done: dict[str, Checked]) -> pd.DataFrame:
         for rows, fate in [(checked.records, checked.records["_fate"]), *rejected]:
             placed = rows.select(table=ibis.literal(name), source=rows["_source"], file=rows["_file"], fate=fate)
             parts.append(placed.group_by("table", "source", "file", "fate").agg(n=_.count()))
-    counted = engine.frame_of(union(parts))
+    counted = engine.frame_of(engine.union(parts))
     places = ["table", "source", "file"]
     wide = counted.pivot_table(index=places, columns="fate", values="n", aggfunc="sum", fill_value=0, dropna=False)
     wide = wide.reindex(columns=["clean", "quarantined", "merged"], fill_value=0).astype(int)

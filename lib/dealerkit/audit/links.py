@@ -72,7 +72,7 @@ def _plate_spans(values: Mapping[str, ir.Table]) -> ir.Table:
         if name in values:
             rows = values[name].filter((_["_kind"] == "row") & _.vin.re_search(VIN) & _.plate.re_search(PLATE))
             seen.append(rows.select("plate", "vin", day=day.coalesce(ibis.date(1900, 1, 1))))
-    every = ibis.union(*seen) if len(seen) > 1 else seen[0]
+    every = engine.union(seen)
     days = every.group_by("plate", "day").agg(least=_.vin.min(), most=_.vin.max())
     days = days.select("plate", "day", vin=(_.least == _.most).ifelse(_.least, _SEVERAL))
     in_order = ibis.window(group_by="plate", order_by="day")
@@ -124,7 +124,7 @@ def askers(records: Mapping[str, ir.Table], params: Params) -> set[str]:
             counted.append(rows.agg(n=rows.count(where=wanted)).mutate(table=ibis.literal(name)))
     if not counted:
         return set()
-    seen = engine.frame_of(ibis.union(*counted) if len(counted) > 1 else counted[0])
+    seen = engine.frame_of(engine.union(counted))
     return set(seen.loc[seen["n"] > 0, "table"])
 
 

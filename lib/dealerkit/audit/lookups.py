@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 from ibis import _
 
@@ -162,8 +163,7 @@ def with_ranks(records: ir.Table, table: Table, sources: tuple[str, ...], repeat
     across_sources = table.name in repeated.across_sources
     slim = records.select(*dict.fromkeys([*key, *_PLACE, FILLED, *told, *(table.names if across_sources else plate)]))
     # Only rows whose key is there more than once are put in an order: they are few.
-    again = repeated.keys.filter(repeated.keys.table == table.name)
-    slim = slim.semi_join(again, _key_text(slim, table) == again.key)
+    slim = slim.filter(repeated.again(slim, table))
     said = [slim[name].cast("string").coalesce("") + "|" for name in told]
     slim = slim.mutate(
         said=ibis.literal("").concat(*said),
@@ -181,7 +181,9 @@ def with_ranks(records: ir.Table, table: Table, sources: tuple[str, ...], repeat
         **differs,
         **({"x_first_plate": _.plate.first().over(ordered)} if plate else {}),
     )
-    joined = _joined(records, ranked, [*key, *_PLACE])
+    # What is unknown is looked up for no row: all but these few are passed over.
+    asked = repeated.again(records, table).ifelse(records[key[0]], ibis.null(records[key[0]].type()))
+    joined = _joined(records.mutate(x_asked=asked), ranked.rename(x_asked=key[0]), ["x_asked", *key[1:], *_PLACE])
     looked_up = [name for name in ranked.columns if name.startswith("x_")]
     found = joined.select(*records.columns, *looked_up)
     return found.mutate(x_repeats=_.x_repeats.coalesce(False))
@@ -201,34 +203,55 @@ class Repeated:
     """Which tables may have a key more than once.
 
     Attributes:
-        keys: the keys that may be there more than once: their ``table`` and the ``key`` as a text, each once.
-        tables: names of these tables.
+        numbers: the numbers (see `_key_number`) of keys that may be there more than once, each once.
+        tables: names of the tables with such keys.
         across_sources: names of those of them in which rows of several sources may have one key.
     """
 
-    keys: ir.Table
+    numbers: ir.Table
     tables: set[str]
     across_sources: set[str]
 
+    def again(self, rows: ir.Table, table: Table) -> ir.BooleanValue:
+        """Whether the key of each row of ``table`` may be there more than once."""
+        return _key_number(rows, table).isin(self.numbers.number)
 
-def _key_text(rows: ir.Table, table: Table) -> ir.StringValue:
-    """The key of each row as one text, null where a part of it is unknown."""
+
+#: Of the number of a key, the bits that tell the table.
+_TABLE_BITS = 0xFF
+
+
+def _key_number(rows: ir.Table, table: Table) -> ir.IntegerValue:
+    """A number of the table and the key of each row, null where a part of the key is unknown; two keys of a table may by
+    chance have the same."""
     parts = [rows[k].cast("string") for k in table.key]
-    # Keys of several parts may look alike when joined: then ranks are made that find nothing.
-    return parts[0] if len(parts) == 1 else ibis.literal("").concat(*[part + "|" for part in parts])
+    text = parts[0] if len(parts) == 1 else ibis.literal("").concat(*[part + "|" for part in parts])
+    of_key = engine.hashed(text) & ibis.literal(2**64 - 1 - _TABLE_BITS, "uint64")
+    of_table = ibis.literal(list(tables.TABLES).index(table.name), "uint64")
+    return text.notnull().ifelse(of_key | of_table, ibis.null("uint64"))
 
 
 def key_repeats(connection, records: dict[str, ir.Table], several: bool) -> Repeated:
     """The keys that may be there more than once in these tables; ``several``: rows come from several sources."""
-    counted = []
-    for name, rows in records.items():
-        shared = rows["_source"].min() != rows["_source"].max() if several else ibis.literal(False)
-        keys = rows.group_by(key=_key_text(rows, tables.table(name))).agg(rows=_.count(), shared=shared)
-        again = keys.filter((keys["rows"] > 1) & keys.key.notnull())
-        counted.append(again.select(table=ibis.literal(name), key=again.key, shared=again.shared))
-    keys = engine.keep(connection, "repeated_keys", ibis.union(*counted) if len(counted) > 1 else counted[0])
-    seen = engine.frame_of(keys.group_by("table").agg(shared=_.shared.any()))
-    return Repeated(keys, set(seen["table"]), set(seen.loc[seen["shared"], "table"]))
+    every = [rows.select(number=_key_number(rows, tables.table(name))) for name, rows in records.items()]
+    # Sorted here: the engine would make a group of each key, for the few that are there again.
+    ordered = np.sort(engine.frame_of(engine.union(every).drop_null())["number"].to_numpy("uint64"))
+    again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    seen = {list(tables.TABLES)[i] for i in np.unique(again & np.uint64(_TABLE_BITS))}
+    rows = ibis.memtable(pd.DataFrame({"number": again}), schema={"number": "uint64"})
+    repeated = Repeated(engine.keep(connection, "repeated_keys", rows), seen, set())
+    return replace(repeated, across_sources=_across_sources(records, repeated)) if several else repeated
+
+
+def _across_sources(records: dict[str, ir.Table], repeated: Repeated) -> set[str]:
+    """Tables in which rows of several sources have one key."""
+    shared = []
+    for name in sorted(repeated.tables):
+        rows = records[name].filter(repeated.again(records[name], tables.table(name)))
+        sources = rows.group_by(number=_key_number(rows, tables.table(name))).agg(n=_["_source"].nunique())
+        shared.append(sources.agg(table=ibis.literal(name), shared=(_.n > 1).any()))
+    found = engine.frame_of(engine.union(shared)) if shared else pd.DataFrame({"table": [], "shared": []})
+    return set(found.loc[found["shared"].eq(True), "table"])
 
 
 def check_digits(records: dict[str, ir.Table]) -> ir.Table:
@@ -240,7 +263,7 @@ def check_digits(records: dict[str, ir.Table]) -> ir.Table:
         for c in tables.table(name).columns
         if c.format == "vin"
     ]
-    every = (ibis.union(*vins, distinct=True) if len(vins) > 1 else vins[0].distinct()).filter(_.x_vin.re_search(VIN))
+    every = engine.union(vins, distinct=True).filter(_.x_vin.re_search(VIN))
     letters = ibis.literal("ABCDEFGHJKLMNPRSTVWXY123456789")
     year = letters.find(every.x_vin.substr(9, 1)).nullif(-1) + 1980
     return every.mutate(x_digit=vin_digit_wrong(every.x_vin), x_dead=every.x_vin.re_search(DEAD_VIN), x_year=year)
@@ -281,7 +304,7 @@ def _seen(parents: Parents, column: str, among: tuple[str, ...]) -> ir.Table | N
     parts = [parents.records[name].select(column) for name in among if name in parents.records]
     if not parts:
         return None
-    every = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
+    every = engine.union(parts, distinct=True)
     return every.drop_null().mutate(x_seen=_[column])
 
 
@@ -421,7 +444,7 @@ def _visits(parents: Parents, column: str) -> ir.Table | None:
         for name, day in days.items()
         if name in parents.clean
     ]
-    return (ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()) if parts else None
+    return engine.union(parts, distinct=True) if parts else None
 
 
 def _add_to_campaigns(beside: _Beside, parents: Parents, params: CheckParams) -> None:

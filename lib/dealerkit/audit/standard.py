@@ -297,7 +297,7 @@ def survey(raw: dict[str, ir.Table]) -> pd.DataFrame:
         counts["strange"] = rows.count(where=odd)
         counts["given"] = ibis.array([rows[c].max() for c in tables.table(name).names])
         found.append(rows.agg(rows=rows.count(), **counts).mutate(table=ibis.literal(name)))
-    seen = engine.frame_of(ibis.union(*found) if len(found) > 1 else found[0]).set_index("table")
+    seen = engine.frame_of(engine.union(found)).set_index("table")
     seen["given"] = [
         [c for c, last in zip(tables.table(n).names, t, strict=True) if last] for n, t in seen["given"].items()
     ]

@@ -17,7 +17,7 @@ import pandas as pd
 from ibis import _
 
 from dealerkit import engine, reach, regions, tables
-from dealerkit.audit.checking import Checked, cleaned, place, union
+from dealerkit.audit.checking import Checked, cleaned, place
 from dealerkit.audit.kinds import CUSTOMER_BY, VIN_BY
 from dealerkit.audit.lookups import trust_of
 from dealerkit.formats import PLATE, RESIDENT_ID, VIN, vin_digit_wrong
@@ -86,7 +86,9 @@ def supplied(connection, done: Mapping[str, Checked], ledger: pd.DataFrame, as_o
             said.append(_said(filled, name))
     said += [_linked(checked) for checked in done.values() if _link_columns(checked)]
     rows = (
-        union(said) if said else _said(_Filling(clean["service_orders"], "service_orders").filled(), "service_orders")
+        engine.union(said)
+        if said
+        else _said(_Filling(clean["service_orders"], "service_orders").filled(), "service_orders")
     )
     return Supplied(clean, engine.keep(connection, "supplied", rows), _links(done))
 
@@ -223,7 +225,7 @@ def _owners(clean: Mapping[str, ir.Table]) -> dict[str, ir.Table]:
         for name, day in days.items()
         if name in clean
     ]  # fmt: skip
-    known = union(seen).semi_join(clean["customers"], "customer_id")
+    known = engine.union(seen).semi_join(clean["customers"], "customer_id")
     order = ["day", "said_by", "order_id"]
     last = known.group_by("vin").agg(
         customer_id=_.customer_id.last(order_by=order), said_by=_.said_by.last(order_by=order)
@@ -402,7 +404,7 @@ def _linked(checked: Checked) -> ir.Table:
         named = found.select(table=at["table"], key=at["key"], column=ibis.literal(column), how=found[by])
         from_table = ibis.literal("vehicles" if column == "vin" else "customers")
         parts.append(named.mutate(from_table=from_table))
-    return union(parts)
+    return engine.union(parts)
 
 
 def _links(done: Mapping[str, Checked]) -> pd.DataFrame:
@@ -416,4 +418,4 @@ def _links(done: Mapping[str, Checked]) -> pd.DataFrame:
     columns = ["table", "column", "how", "rows"]
     if not parts:
         return pd.DataFrame({name: [] for name in columns}).astype({"rows": int})
-    return engine.frame_of(union(parts))[columns].sort_values(columns[:3], ignore_index=True)
+    return engine.frame_of(engine.union(parts))[columns].sort_values(columns[:3], ignore_index=True)

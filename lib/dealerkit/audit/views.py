@@ -90,7 +90,7 @@ def personal_values(
         value = rows[name].re_replace(r"[^0-9A-Za-z]", "").upper()
         value = value.re_replace(r"^(?:00)?86(1\d{10})$", r"\1") if kind == "phone" else value
         found.append(rows.select(value=value).filter((_.value.length() >= 6) & _.value.re_search(r"\d")))
-    return ibis.union(*found, distinct=True) if len(found) > 1 else found[0].distinct()
+    return engine.union(found, distinct=True)
 
 
 def _answers(corrected: pd.DataFrame) -> ir.Table:
@@ -438,7 +438,7 @@ def _gaps_before(audited, found: pd.DataFrame) -> list[int]:
     ]
     if not asked:
         return []
-    left = engine.frame_of(ibis.union(*asked) if len(asked) > 1 else asked[0]).set_index("at")["n"]
+    left = engine.frame_of(engine.union(asked)).set_index("at")["n"]
     before = {at: int(left[".".join(at)]) + int(n) for at, n in filled.items()}
     return [before[at] for at in zip(found["table"], found["column"], strict=True)]
 

@@ -98,7 +98,7 @@ def _series(done: dict[str, Checked], as_of: date, params: CheckParams) -> list[
             rows = done[name].clean
             days = rows.select(table=ibis.literal(name), day=rows[done[name].table.date].cast("date"))
             parts.append(days.group_by("table", "day").agg(rows=_.count()))
-    counted = engine.frame_of(ibis.union(*parts) if len(parts) > 1 else parts[0])
+    counted = engine.frame_of(engine.union(parts))
     found = []
     for name, part in counted.groupby("table", sort=False):
         counts = part.set_index(pd.to_datetime(part["day"]))["rows"].sort_index()
