@@ -24,6 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dealerkit import nodes
 from dealerkit.errors import UserError
 from dealerkit.params import EngineParams
 
@@ -34,6 +35,8 @@ Place: TypeAlias = str | tuple[str, str | int]
 ROWS_A_THREAD = 122_880
 #: Whether this process makes one page.
 _settled = False
+
+nodes.bind_plainly()
 
 
 @ibis.udf.scalar.builtin
