@@ -159,11 +159,12 @@ def _checked_by_kit(folder: Path, stays: bool) -> dict[str, int]:
     given = engine.read(connection, folder / "typed.parquet")
     texts = {n: given[f"{n}_text"] if n in typed_columns() else given[n] for n in table.names}
     place = {"_source": ibis.literal("dms"), "_file": given.file, "_sheet": ibis.literal(""), "_row": given.number}
-    records = given.select(*table.names, **{TEXTS: ibis.struct(texts), FILLED: given.filled}, **place)
-    base = connection.create_view("records", records)
+    base = given.select(*table.names, **{TEXTS: ibis.struct(texts), FILLED: given.filled}, **place)
     wanted = {rule.id for rule in rules()}
     chosen = [c for c in checks.built_in(table, EXPORT_DAY, params.checks) if c.name in wanted]
     if "key_once" in wanted:
+        # which row stays is asked of the rows twice: else the engine would first put all of them aside
+        base = connection.create_view("records", base) if stays else base
         repeated = lookups.key_repeats(connection, {TABLE: base}, several=False)
         if not stays:
             base = base.mutate(x_again=repeated.again(base, table))

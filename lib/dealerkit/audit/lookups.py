@@ -221,21 +221,26 @@ class Repeated:
 _TABLE_BITS = 0xFF
 
 
-def _key_number(rows: ir.Table, table: Table) -> ir.IntegerValue:
-    """A number of the table and the key of each row, null where a part of the key is unknown; two keys of a table may by
-    chance have the same."""
+def _key_text(rows: ir.Table, table: Table) -> ir.StringValue:
+    """The key of each row as one text, null where a part of it is unknown."""
     parts = [rows[k].cast("string") for k in table.key]
-    text = parts[0] if len(parts) == 1 else ibis.literal("").concat(*[part + "|" for part in parts])
-    of_key = engine.hashed(text) & ibis.literal(2**64 - 1 - _TABLE_BITS, "uint64")
-    of_table = ibis.literal(list(tables.TABLES).index(table.name), "uint64")
-    return text.notnull().ifelse(of_key | of_table, ibis.null("uint64"))
+    return parts[0] if len(parts) == 1 else ibis.literal("").concat(*[part + "|" for part in parts])
+
+
+def _key_number(rows: ir.Table, table: Table) -> ir.IntegerValue:
+    """A number of the table and the key of each row; two keys of a table may by chance have the same."""
+    of_key = engine.hashed(_key_text(rows, table)) & ibis.literal(2**64 - 1 - _TABLE_BITS, "uint64")
+    return of_key | ibis.literal(list(tables.TABLES).index(table.name), "uint64")
 
 
 def key_repeats(connection, records: dict[str, ir.Table], several: bool) -> Repeated:
     """The keys that may be there more than once in these tables; ``several``: rows come from several sources."""
-    every = [rows.select(number=_key_number(rows, tables.table(name))) for name, rows in records.items()]
+    every = []
+    for name, rows in records.items():
+        known = rows.filter(_key_text(rows, tables.table(name)).notnull())
+        every.append(known.select(number=_key_number(known, tables.table(name))))
     # Sorted here: the engine would make a group of each key, for the few that are there again.
-    ordered = np.sort(engine.frame_of(engine.union(every).drop_null())["number"].to_numpy("uint64"))
+    ordered = np.sort(engine.frame_of(engine.union(every))["number"].to_numpy("uint64"))
     again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     seen = {list(tables.TABLES)[i] for i in np.unique(again & np.uint64(_TABLE_BITS))}
     rows = ibis.memtable(pd.DataFrame({"number": again}), schema={"number": "uint64"})
