@@ -415,7 +415,7 @@ def compare(folder: Path, names: list[str], rounds: int) -> bool:
             counts[name], cpu, wall = done["counts"], done["cpu"], done["wall"]
             taken[name].append((cpu, wall, used.cpu - cpu, used.wall - wall, used.largest_mb))
     which = f"{len(rules())} checks" + (", all but that of keys given twice" if _without else "")
-    print(f"{which}; {rounds} round{'s' if rounds > 1 else ''}, medians; from file to file, {os.cpu_count()} cores")
+    print(f"{which}; {rounds} round{'s' * (rounds > 1)}, medians; from file to file, {os.cpu_count()} cores")
     heads = ("work CPU s", "work wall s", "start CPU s", "start wall s", "MB", "failing rows")
     print(f"{'':<28}" + "".join(f"{head:>14}" for head in heads))
     medians = {name: [statistics.median(values) for values in zip(*taken[name], strict=True)] for name in names}
