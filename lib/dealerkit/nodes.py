@@ -1,7 +1,7 @@
 """Nodes of Ibis expressions, made with less ado.
 
-Ibis binds the arguments of each node that it makes by the general `inspect.Signature.bind`, which takes about as long as
-everything else about a node, and a report makes some forty thousand in this way. Signatures of nothing but plain arguments
+Ibis binds the arguments of each node that it makes by the general `inspect.Signature.bind`, and a report makes tens of
+thousands of nodes. Signatures of nothing but plain arguments
 are bound here by putting names and values side by side; whatever is not plain, or does not fit, is left to Ibis, which then
 also says what is wrong.
 """
