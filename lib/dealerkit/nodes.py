@@ -1,9 +1,8 @@
 """Nodes of Ibis expressions, made with less ado.
 
 Ibis binds the arguments of each node that it makes by the general `inspect.Signature.bind`, and a report makes tens of
-thousands of nodes. Signatures of nothing but plain arguments
-are bound here by putting names and values side by side; whatever is not plain, or does not fit, is left to Ibis, which then
-also says what is wrong.
+thousands of nodes. Signatures of nothing but plain arguments are bound here by putting names and values side by side;
+whatever is not plain, or does not fit, is left to Ibis, which then also says what is wrong.
 """
 
 from __future__ import annotations

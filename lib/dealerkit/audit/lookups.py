@@ -228,7 +228,8 @@ def _key_text(rows: ir.Table, table: Table) -> ir.StringValue:
 
 
 def _key_number(rows: ir.Table, table: Table) -> ir.IntegerValue:
-    """A number of the table and the key of each row; two keys of a table may by chance have the same."""
+    """A number of the table and the key of each row, all unknown keys of a table having the same; two known keys may by
+    chance have the same too."""
     of_key = engine.hashed(_key_text(rows, table)) & ibis.literal(2**64 - 1 - _TABLE_BITS, "uint64")
     return of_key | ibis.literal(list(tables.TABLES).index(table.name), "uint64")
 
