@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import ibis
@@ -126,10 +127,9 @@ def place(rows: ir.Table, table: Table) -> dict[str, ir.Value]:
     return {"table": ibis.literal(table.name), "file": rows["_file"], "row": rows["_row"], "key": key}
 
 
-def _failed(rows: ir.Table) -> ir.ArrayValue:
-    """The numbers of the checks that a row fails."""
-    numbered = rows["_fails"].map(lambda fails, i: fails.ifelse(i, ibis.null("int64")))
-    return numbered.filter(lambda i: i.notnull())
+def _failed(rows: ir.Table, numbers: Iterable[int]) -> ir.ArrayValue:
+    """The numbers of these checks that a row fails."""
+    return ibis.literal(list(numbers), "array<int64>").filter(lambda i: rows["_fails"][i])
 
 
 def quarantine(checked: Checked) -> ir.Table:
@@ -137,8 +137,7 @@ def quarantine(checked: Checked) -> ir.Table:
     out = checked.records.filter(checked.records["_fate"] == "quarantined")
     ids = ibis.literal([c.id for c in checked.checks], "array<string>")
     rejecting = [i for i, c in enumerate(checked.checks) if c.action == "quarantined"]
-    among = ibis.literal(rejecting, "array<int64>")
-    reasons = _failed(out).filter(lambda i: among.contains(i)).map(lambda i: ids[i]).join(" ")
+    reasons = _failed(out, rejecting).map(lambda i: ids[i]).join(" ")
     others, table = checked.others, checked.table
     rejected = out.select(**place(out, table), reasons=reasons)
     if others is None:
@@ -168,7 +167,13 @@ def faults(checked: Checked) -> ir.Table:
     at = ibis.literal([about.index(c.columns[0]) for c in checks], "array<int64>")
     customer = rows.customer_id if "customer_id" in table else ibis.null("string")
     texts = ibis.array([text_of(rows, name) for name in about])
-    long = rows.select(**place(rows, table), customer_id=customer, texts=texts, number=_failed(rows).unnest(), **found)
+    long = rows.select(
+        **place(rows, table),
+        customer_id=customer,
+        texts=texts,
+        number=_failed(rows, range(len(checks))).unnest(),
+        **found,
+    )
     column = at[long.number]
     if found:
         cases = [(long.number == i, long[c.place]) for i, c in enumerate(checks) if c.place in found]

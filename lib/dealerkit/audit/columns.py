@@ -4,7 +4,7 @@
 # fmt: off
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, time
 
 import ibis
 import ibis.expr.types as ir
@@ -71,8 +71,9 @@ def _legality(table: Table, column: Column, as_of: date, params: CheckParams) ->
         checks.append(Check(table.name, f"{column.name}_not_too_early", (column.name,), "legality", severity, action, N_("a date too early to be true"),
                             lambda t, n=column.name, c=column: t[n] < (ibis.date(1900, 1, 1) if c.personal == "birth" else ibis.literal(params.earliest_date))))
         if column.name not in _MAY_LIE_AHEAD:
+            last = ibis.literal(datetime.combine(as_of, time.max) if column.type == "time" else as_of)
             checks.append(Check(table.name, f"{column.name}_not_in_future", (column.name,), "legality", severity, action, N_("a date after the day of the export"),
-                                lambda t, n=column.name: t[n].cast("date") > ibis.literal(as_of)))
+                                lambda t, n=column.name, last=last: t[n] > last))
     return checks
 
 
