@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -412,8 +413,9 @@ def compare(folder: Path, names: list[str], rounds: int) -> bool:
     """Run all tools in turns and print the table; whether the kit's work is the fastest."""
     taken: dict[str, list[tuple[float, ...]]] = {name: [] for name in names}
     counts: dict[str, dict[str, int]] = {}
-    for _ in range(rounds):
-        for name in names:
+    for n in range(rounds):
+        # in another order each time: what a tool leaves to the next one is then no one's alone
+        for name in random.Random(n).sample(names, len(names)):
             used, done = worked(name, folder)
             counts[name], cpu, wall = done["counts"], done["cpu"], done["wall"]
             taken[name].append((cpu, wall, used.cpu - cpu, used.wall - wall, used.largest_mb))
